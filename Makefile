@@ -1,0 +1,43 @@
+# Everything a developer does here. The work is done by scripts/, each of which says how it goes on.
+BIN := .venv/bin
+
+# As many test processes as there are processors, two at least: much of a test is waiting.
+WORKERS ?= $(shell n=$$(nproc); echo $$((n > 2 ? n : 2)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test demo bench lock clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
+
+setup: ## make .venv with all that developing takes
+	@scripts/venv.sh dev
+
+check: setup ## format, lint, layers, types twice, dead code, docs, lock
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/vulture src --min-confidence 80
+	$(BIN)/python scripts/docs.py --check
+	$(BIN)/python scripts/lock.py --check
+
+test: setup ## all tests, with a container engine (started where none answers) and coverage
+	@rm -f .coverage .coverage.*
+	scripts/engine.sh with test -- $(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered
+
+demo: ## a real task in a real container, from nothing; leaves nothing running
+	@scripts/demo.sh
+
+bench: setup ## figures; says how fast, never fails
+	scripts/engine.sh with test -- $(BIN)/python bench/run.py $(ARGS)
+
+lock: setup ## newest versions that pyproject.toml allows, into requirements/
+	$(BIN)/python scripts/lock.py
+
+clean: ## stop the private engine and remove what was made, the images in the cache excepted
+	scripts/engine.sh stop
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
