@@ -1,0 +1,74 @@
+"""Every failure a caller may see."""
+
+from funnel.core.value import Value
+
+
+class Problem(Value):
+    """One thing that is wrong with a request; `field` is its path, as in `executors[0].image`."""
+
+    field: str
+    message: str
+
+
+class FunnelError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class Invalid(FunnelError):
+    """The request does not describe a task we can run."""
+
+    def __init__(self, message: str | None = None, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class TooLarge(Invalid):
+    """The request is larger than we take."""
+
+
+class Denied(FunnelError):
+    """The caller may not do this."""
+
+
+class NotFound(FunnelError):
+    """No such task or object."""
+
+
+class Conflict(FunnelError):
+    """This idempotency key was used for another task."""
+
+
+class InvalidTransition(FunnelError):
+    """A task cannot move between these states."""
+
+
+class Fenced(FunnelError):
+    """Another attempt has taken over; stop and discard this one."""
+
+
+class Gap(FunnelError):
+    """Events before these are missing; send them first."""
+
+
+class Busy(FunnelError):
+    """Too much is waiting; try again later."""
+
+
+class Unavailable(FunnelError):
+    """Something that we depend on does not answer; try again later."""
+
+
+class CannotStart(FunnelError):
+    """
+    The container cannot start because of what the task asks.
+
+    `code` is 126 for a command that cannot be run and 127 for one that is not there, as a
+    shell has them.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,131 @@
+"""The one place where a task changes."""
+
+from datetime import datetime
+from functools import reduce
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from funnel.core.error import Fenced, Gap, InvalidTransition
+from funnel.core.event import (
+    Accepted,
+    Batch,
+    Change,
+    Created,
+    ExecutorExited,
+    ExecutorStarted,
+    Logged,
+    MetadataAdded,
+    Note,
+    OutputsStored,
+    Printed,
+    Requeued,
+    StateChanged,
+)
+from funnel.core.state import State, advance, is_final
+from funnel.core.task import ExecutorLog, TaskId, TaskLog
+from funnel.core.value import Value
+
+EMPTY = TaskLog(logs=(), outputs=())
+
+
+class Progress(Value, kw_only=True):
+    """
+    How far a task has come: the fold of its events.
+
+    `version` counts them all, `heard` those taken from the attempt that holds `fence`.
+    """
+
+    task_id: TaskId
+    queue: str
+    state: State = State.QUEUED
+    version: int = 1
+    fence: int = 1
+    heard: int = 0
+    native_id: str = ""
+    logs: tuple[TaskLog, ...] = (EMPTY,)
+
+
+def begin(event: Created) -> Progress:
+    return Progress(task_id=event.task_id, queue=event.queue)
+
+
+def extend(before: Progress, batch: Batch) -> tuple[Progress, tuple[Change, ...]]:
+    """The progress after the batch, and those of its events that are news."""
+    if batch.fence not in (None, before.fence):
+        raise Fenced(f"{batch.task_id} is at attempt {before.fence}, not {batch.fence}")
+    if not batch.first:
+        return reduce(apply, batch.events, before), batch.events
+    known = before.heard + 1 - batch.first
+    if known < 0:
+        raise Gap(f"{batch.task_id} has heard {before.heard}; send again from {before.heard + 1}")
+    news = batch.events[known:]
+    return replace(reduce(apply, news, before), heard=before.heard + len(news)), news
+
+
+def apply(before: Progress, event: Change) -> Progress:
+    """The progress after one more event."""
+    now = replace(before, version=before.version + 1)
+    match event:
+        case Printed() | Logged():
+            return now
+        case StateChanged(state=state):
+            return _noted(replace(now, state=advance(now.state, state)), event)
+        case Accepted(native_id=native_id):
+            return replace(now, native_id=native_id)
+        case Requeued():
+            return _again(_unfinished(now))
+        case _:
+            return _noted(_unfinished(now), event)
+
+
+def _unfinished(now: Progress) -> Progress:
+    if is_final(now.state):
+        raise InvalidTransition(f"the task is already {now.state}")
+    return now
+
+
+def _again(now: Progress) -> Progress:
+    """A new attempt. The fence moves on, so the old one is no longer heard."""
+    return Progress(
+        task_id=now.task_id,
+        queue=now.queue,
+        version=now.version,
+        fence=now.fence + 1,
+        logs=(*now.logs, EMPTY),
+    )
+
+
+def _noted(now: Progress, event: StateChanged | Note) -> Progress:
+    return replace(now, logs=(*now.logs[:-1], note(now.logs[-1], event)))
+
+
+def note(log: TaskLog, event: StateChanged | Note) -> TaskLog:
+    """The log of an attempt after one more event."""
+    match event:
+        case StateChanged(at=at, state=state):
+            return _ended(log, at) if is_final(state) else replace(log, start_time=log.start_time or at)
+        case ExecutorStarted(at=at, index=index):
+            return _executor(log, index, start_time=at)
+        case ExecutorExited(at=at, index=index, code=code):
+            return _executor(log, index, end_time=at, exit_code=code)
+        case OutputsStored(outputs=outputs):
+            return replace(log, outputs=outputs)
+        case MetadataAdded(metadata=metadata):
+            return replace(log, metadata={**log.metadata, **metadata})
+        case _:
+            assert_never(event)
+
+
+def _ended(log: TaskLog, at: datetime) -> TaskLog:
+    """The task has ended, and with it any executor that was still at work."""
+    if log.end_time:
+        return log
+    logs = tuple(one if one.end_time else replace(one, end_time=at) for one in log.logs)
+    return replace(log, end_time=at, logs=logs)
+
+
+def _executor(log: TaskLog, index: int, **found: datetime | int) -> TaskLog:
+    logs = [*log.logs, *(ExecutorLog() for _ in range(index + 1 - len(log.logs)))]
+    logs[index] = replace(logs[index], **found)
+    return replace(log, logs=tuple(logs))

@@ -1,0 +1,89 @@
+"""A task as its readers see it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec.structs import asdict, replace
+
+from funnel.core.container import Stream
+from funnel.core.event import Created, Event, Logged, Printed, Requeued
+from funnel.core.fold import Progress
+from funnel.core.state import State
+from funnel.core.systemlog import line
+from funnel.core.task import ExecutorLog, Task, TaskId, TaskLog
+
+Outputs = Mapping[int, Sequence[Printed]]
+
+
+def minimal(task_id: TaskId, state: State) -> Task:
+    return Task(id=task_id, state=state)
+
+
+def basic(created: Created, progress: Progress) -> Task:
+    """Everything but input contents, outputs of executors and system logs."""
+    task = _task(created, progress)
+    return replace(task, inputs=tuple(replace(one, content="") for one in task.inputs))
+
+
+def full(created: Created, progress: Progress, events: Iterable[Event], outputs: Outputs) -> Task:
+    """
+    Everything. `events` are those of the task, in order; none but `Logged` and `Requeued` matter.
+
+    `outputs` are the pieces of output kept for each attempt, 1 the first, in the order of
+    their streams and bytes.
+    """
+    said = _by_attempt(events)
+    logs = tuple(
+        replace(
+            log,
+            system_logs=said.get(attempt, ()),
+            logs=_printed(log.logs, outputs.get(attempt, ())),
+        )
+        for attempt, log in enumerate(progress.logs, 1)
+    )
+    return replace(_task(created, progress), logs=logs)
+
+
+def tail(pieces: Iterable[Printed]) -> str:
+    """The end of one stream: no more than the last `keep` bytes of its pieces, in order."""
+    text, keep = "", 0
+    for piece in pieces:
+        text, keep = text + piece.text, piece.keep
+    whole = text.encode()
+    return text if len(whole) <= keep else whole[len(whole) - keep :].decode(errors="ignore")
+
+
+def _task(created: Created, progress: Progress) -> Task:
+    return Task(
+        **asdict(created.spec),
+        id=progress.task_id,
+        state=progress.state,
+        logs=progress.logs,
+        creation_time=created.at,
+    )
+
+
+def _by_attempt(events: Iterable[Event]) -> Mapping[int, tuple[str, ...]]:
+    said: dict[int, tuple[str, ...]] = {}
+    attempt = 1
+    for event in events:
+        match event:
+            case Requeued():
+                attempt += 1
+            case Logged():
+                said[attempt] = (*said.get(attempt, ()), line(event, attempt))
+            case _:
+                pass
+    return said
+
+
+def _printed(
+    logs: tuple[ExecutorLog, ...], pieces: Sequence[Printed]
+) -> tuple[ExecutorLog, ...]:
+    return tuple(
+        replace(
+            log,
+            stdout=tail(one for one in pieces if (one.index, one.stream) == (at, Stream.STDOUT)),
+            stderr=tail(one for one in pieces if (one.index, one.stream) == (at, Stream.STDERR)),
+        )
+        for at, log in enumerate(logs)
+    )

@@ -1,0 +1,58 @@
+"""What an event makes us do outside: the rows of the outbox."""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from funnel.core.fold import Progress
+from funnel.core.state import State
+from funnel.core.task import TaskId
+from funnel.core.value import Value
+
+
+class Errand(Value, tag_field="kind", tag=str.lower):
+    task_id: TaskId
+
+
+class Submit(Errand):
+    """
+    Give the task to its backend.
+
+    Name the job after `task_id` and `fence`: whoever does this errand a second time then
+    finds the job that the first one left.
+    """
+
+    fence: int
+
+
+class Cancel(Errand):
+    """Stop the job of this attempt, which the backend knows as `native_id`."""
+
+    fence: int
+    native_id: str
+
+
+Work: TypeAlias = Submit | Cancel
+
+
+class Claim(Value):
+    """Work that is ours for a while. `tries` counts the claims, so a late owner is recognised."""
+
+    id: int
+    tries: int
+    work: Work
+
+
+def caused(before: Progress | None, after: Progress) -> Iterator[Work]:
+    """What must be done outside because `before` became `after`."""
+    if before is None:
+        yield Submit(after.task_id, after.fence)
+    elif after.fence > before.fence:
+        if before.native_id:
+            yield Cancel(after.task_id, before.fence, before.native_id)
+        yield Submit(after.task_id, after.fence)
+    elif _to_stop(after) and not _to_stop(before):
+        yield Cancel(after.task_id, after.fence, after.native_id)
+
+
+def _to_stop(progress: Progress) -> bool:
+    return progress.state is State.CANCELED and bool(progress.native_id)

@@ -1,0 +1,55 @@
+"""Finding adapters by name. Ours and yours come through the same door."""
+
+import difflib
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from funnel.core.error import Invalid
+from funnel.core.task import TaskId
+from funnel.core.value import Value
+from funnel.ports import Clock, Tasks
+
+S = TypeVar("S", bound=Value)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the program that opens an adapter offers it."""
+
+    now: Clock
+    deployment: str
+    """Names this deployment in the labels of containers and jobs."""
+    tasks: Tasks | None = None
+    run_attempt: Callable[[TaskId, int], Awaitable[None]] | None = None
+    """Runs one attempt, given its fence, in this process; for backends that work here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin(Generic[S, T]):
+    """
+    A settings class, what to make of it, and the section of the settings file that it reads.
+
+    Modules that hold a `PLUGIN` are loaded to check settings, so they import heavy libraries
+    inside `make`.
+    """
+
+    section: str
+    settings: type[S]
+    make: Callable[[S, Host], AbstractAsyncContextManager[T]]
+
+
+def names(kind: str) -> tuple[str, ...]:
+    return tuple(sorted(point.name for point in entry_points(group=f"funnel.{kind}")))
+
+
+def find(kind: str, name: str) -> Plugin[Any, Any]:
+    known: Mapping[str, Any] = {point.name: point for point in entry_points(group=f"funnel.{kind}")}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise Invalid(f"unknown {kind} {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+    plugin: Plugin[Any, Any] = known[name].load()
+    return plugin

@@ -1,0 +1,295 @@
+"""What Funnel needs from the world. Each protocol is one extension point."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, Protocol, TypeAlias
+
+from funnel.core.container import Chunk, Container, Exited, Found, Stream
+from funnel.core.event import Batch, Created, Logged, Recorded
+from funnel.core.fold import Progress
+from funnel.core.query import Page, Query, Scope, View
+from funnel.core.state import State
+from funnel.core.task import Task, TaskId
+from funnel.core.value import Value
+from funnel.core.work import Claim
+
+Sink: TypeAlias = Callable[[Recorded], Coroutine[Any, Any, None]]
+Clock: TypeAlias = Callable[[], datetime]
+
+
+class Tasks(Protocol):
+    """
+    Tasks and their events.
+
+    What a method has answered is on disk. A call that raises anything but a `FunnelError`
+    may or may not have happened: make it again. An adapter never decides what an event
+    means: inside one transaction it reads the progress, calls `core.fold.extend` and
+    `core.work.caused`, and stores what they return. SQLite has one writer; PostgreSQL
+    locks the row (`SELECT … FOR UPDATE`), or stores where the version is still the one it
+    read, and begins again where it is not. Its unique `(task_id, seq)` is the second wall.
+    """
+
+    async def create(
+        self, created: Created, *, notes: Sequence[Logged] = (), key: str = ""
+    ) -> TaskId:
+        """
+        Keep a new task, its first event, the `notes` about it and its `Submit` work.
+
+        A `key` (idempotency key) belongs to the owner. When the key or the id has been
+        here before, the answer is the first task's id; with another spec, `Conflict`.
+        """
+        ...
+
+    async def get(self, task_id: TaskId, view: View, scope: Scope) -> Task:
+        """Raise `NotFound` for a task that is absent or out of scope, alike."""
+        ...
+
+    async def progress(self, task_id: TaskId) -> Progress:
+        """How far the task has come, for those who run it. Raises `NotFound`."""
+        ...
+
+    async def list_tasks(self, query: Query) -> Page:
+        """
+        Newest first, from after `page_token`; a deep page costs what the first does.
+
+        Every filter, alone or with others, is answered from an index. Raises `Invalid` for
+        a token that this database did not make.
+        """
+        ...
+
+    async def append(self, batch: Batch, *, done: Claim | None = None) -> Progress:
+        """
+        Keep the events, the progress they lead to and the work they cause; strike off `done`.
+
+        Events of one task keep the order of their calls. Raises `NotFound`,
+        `InvalidTransition`, `Gap` when events before these are missing, or `Fenced` when
+        the attempt or the claim is no longer ours; then nothing of the batch is kept.
+        """
+        ...
+
+
+class Overview(Protocol):
+    """Looking over all tasks at once, for the server's own loops and its metrics."""
+
+    async def unfinished(self, queue: str) -> Sequence[Progress]:
+        """The tasks of a queue that a backend has accepted and that are not final, oldest first."""
+        ...
+
+    async def counts(self) -> Mapping[State, int]:
+        """How many tasks are in each state; a state without tasks may be missing."""
+        ...
+
+
+class Commits(Protocol):
+    async def wait(self, seen: int, *, within: timedelta) -> int:
+        """
+        Return when there was a commit since `seen`, or time is up; give the answer next time.
+
+        A look that changed nothing is no commit, so a loop does not wake itself. Only a
+        hint: commits of other servers arrive by `LISTEN`/`NOTIFY` or not at all, so
+        callers look for work after each return, whatever the answer.
+        """
+        ...
+
+
+class Outbox(Commits, Protocol):
+    """Work for the outside, put there by `Tasks` in the transaction that caused it."""
+
+    async def claim(self, queue: str, *, limit: int, lease: timedelta) -> Sequence[Claim]:
+        """
+        The oldest due work of a queue, ours alone until the lease is over.
+
+        No two callers get the same row: one `UPDATE … RETURNING`, with `FOR UPDATE SKIP
+        LOCKED` where there are many servers. The clock is the database's; callers give
+        durations, never instants. Work not struck off by `append` comes back by itself.
+        """
+        ...
+
+    async def release(self, claim: Claim, *, after: timedelta) -> None:
+        """Give work back, to be claimed again later. Does nothing if it is no longer ours."""
+        ...
+
+
+class Feed(Commits, Protocol):
+    """All events but output, in the order of their commits, for sinks that must miss none."""
+
+    async def unread(self, reader: str, *, limit: int) -> Sequence[Recorded]:
+        """
+        The events after the reader's mark.
+
+        PostgreSQL hands out positions before commit, so it must stop below
+        `pg_snapshot_xmin(pg_current_snapshot())`, or a late commit would be skipped.
+        """
+        ...
+
+    async def mark_read(self, reader: str, position: int) -> None:
+        """Never moves back."""
+        ...
+
+
+class Database(Tasks, Overview, Outbox, Feed, Protocol):
+    """Everything that must outlive the server. A service asks only for the part it uses."""
+
+
+class Object(Value):
+    """A file or object. `url` has the form that was asked for; `name` is relative in a list."""
+
+    url: str
+    size_bytes: int
+    name: str = ""
+    etag: str = ""
+    last_modified: datetime | None = None
+
+
+class Storage(Protocol):
+    """
+    Files at URLs. Safe to use from many tasks at once.
+
+    Raises `NotFound`, `Denied`, `Invalid` for a URL it cannot read, `Unavailable` when the
+    store does not answer; texts name the URL without its secrets. A cancelled or failed
+    call leaves no partial file under the final name.
+    """
+
+    def takes(self, url: str) -> bool:
+        """Decide by the scheme and host alone; nothing outside is asked."""
+        ...
+
+    def in_place(self, url: str) -> Path | None:
+        """Where on this machine the file or directory already is; None when it must be got."""
+        ...
+
+    async def stat(self, url: str) -> Object: ...
+
+    async def list_objects(self, url: str) -> Sequence[Object]:
+        """All files below, recursively, sorted by name. Raises `NotFound` for no directory."""
+        ...
+
+    async def get(self, url: str, to: Path) -> Object: ...
+
+    async def put(self, source: IO[bytes], url: str) -> Object:
+        """Store what is left to read of an open file; whole under its final name, or not at all."""
+        ...
+
+
+class Images(Protocol):
+    async def pull(self, image: str) -> None:
+        """
+        See to it that the image is here, by the policy of the settings.
+
+        Calls for one image share one pull. Raises `Unavailable` with the engine's words.
+        """
+        ...
+
+    async def has_path(self, image: str, path: str) -> bool:
+        """Whether the image, which is here, has this path. Remembered by image and path."""
+        ...
+
+
+class Containers(Protocol):
+    """
+    Containers by the id the engine gave them. Raises `Unavailable` when it does not answer.
+
+    A container outlives the caller: whoever comes back finds it by its labels and goes on.
+    """
+
+    async def create(self, container: Container) -> str:
+        """
+        Make a container without starting it, and return its id.
+
+        One of that name and those labels that is there already is taken as it is. Raises
+        `CannotStart` where what the task asks is at fault.
+        """
+        ...
+
+    async def start(self, container_id: str) -> None:
+        """Start, or leave running. Raises `CannotStart`."""
+        ...
+
+    async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
+        """Write the file to the container's standard input and close it; a closed pipe is no error."""
+        ...
+
+    def follow(self, container_id: str, *, skip: Mapping[Stream, int]) -> AsyncIterator[Chunk]:
+        """What it writes until it ends, less the first `skip` bytes of each stream."""
+        ...
+
+    async def wait(self, container_id: str) -> Exited:
+        """How it ended, once it has. Raises `NotFound` when it is gone."""
+        ...
+
+    async def remove(self, container_id: str, *, grace: timedelta) -> None:
+        """Stop it (TERM, then KILL after `grace`) and remove it; one that is gone is no error."""
+        ...
+
+
+class Housekeeping(Protocol):
+    async def found(self, *, task_id: TaskId | None = None) -> Sequence[Found]:
+        """The containers with our deployment label, of one task or of all."""
+        ...
+
+    async def erase(self, directory: Path, image: str) -> None:
+        """Delete what is in a directory, even files of a container's root; `image` is at hand."""
+        ...
+
+    async def describe(self) -> str:
+        """Engine and version, for people. Raises `Unavailable`."""
+        ...
+
+
+class Runtime(Images, Containers, Housekeeping, Protocol):
+    """Runs containers on this machine."""
+
+
+class Attempt(Value):
+    """One try at a task, as its backend gets it."""
+
+    task: Task
+    fence: int
+
+
+class Job(Value):
+    """An attempt that a backend has accepted, under the backend's own name for it."""
+
+    task_id: TaskId
+    fence: int
+    native_id: str
+
+
+class Accept(Value):
+    native_id: str
+
+
+class Refuse(Value):
+    """It can never run here; `reason` is for the user."""
+
+    reason: str
+
+
+Answer: TypeAlias = Accept | Refuse
+
+
+class Backend(Protocol):
+    """
+    Sees to it that a worker runs an attempt somewhere.
+
+    Anything raised means *unknown*: it may have happened, so it is asked again. Submitting
+    or cancelling the same attempt twice does no harm.
+    """
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The `backend_parameters` that are understood, in lower case."""
+        ...
+
+    async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
+        """One answer each, in order."""
+        ...
+
+    async def cancel(self, jobs: Sequence[Job]) -> None:
+        """Stop them; those that have ended or are unknown are no error."""
+        ...
+
+    async def resume(self, jobs: Sequence[Job]) -> None:
+        """After a restart: take up the attempts that nobody works on any more."""
+        ...

@@ -1,0 +1,76 @@
+"""Accepting and cancelling tasks."""
+
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
+from funnel.core.error import Invalid, InvalidTransition, Problem
+from funnel.core.event import Batch, Created, Level, Logged, StateChanged
+from funnel.core.query import Scope, View
+from funnel.core.state import State
+from funnel.core.task import Resources, Spec, TaskId
+from funnel.core.validate import check
+from funnel.ports import Clock, Tasks
+
+
+class Submit:
+    """`parameters` are the `backend_parameters`, lower case, that the backend understands."""
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        *,
+        queue: str,
+        parameters: frozenset[str],
+        new_id: Callable[[], TaskId],
+        now: Clock,
+    ) -> None:
+        self._tasks = tasks
+        self._queue = queue
+        self._parameters = parameters
+        self._new_id = new_id
+        self._now = now
+
+    async def create(self, spec: Spec, *, owner: str, key: str = "") -> TaskId:
+        """The id, as soon as the task is on disk. Raises `Invalid`, `Conflict`, `Busy`."""
+        check(spec)
+        unknown = _unknown(spec.resources, self._parameters)
+        if unknown and spec.resources.backend_parameters_strict:
+            raise _not_supported(unknown)
+        task_id, now = self._new_id(), self._now()
+        created = Created(task_id, now, _without(spec, unknown), owner, self._queue)
+        notes = [
+            Logged(task_id, now, "backend parameter not supported", Level.WARNING, {"key": key})
+            for key in unknown
+        ]
+        return await self._tasks.create(created, notes=notes, key=key)
+
+    async def cancel(self, task_id: TaskId, scope: Scope) -> State:
+        """
+        The state afterwards: CANCELED, or the one in which the task had ended before.
+
+        Raises `NotFound` for a task that is absent or out of scope.
+        """
+        task = await self._tasks.get(task_id, View.MINIMAL, scope)
+        canceled = StateChanged(task.id, self._now(), State.CANCELED)
+        try:
+            await self._tasks.append(Batch(task_id=task.id, events=(canceled,)))
+        except InvalidTransition:
+            return (await self._tasks.get(task_id, View.MINIMAL, scope)).state
+        return State.CANCELED
+
+
+def _unknown(resources: Resources, known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(key for key in resources.backend_parameters if key.lower() not in known)
+
+
+def _without(spec: Spec, unknown: Iterable[str]) -> Spec:
+    given = spec.resources.backend_parameters
+    kept = {key: value for key, value in given.items() if key not in set(unknown)}
+    return replace(spec, resources=replace(spec.resources, backend_parameters=kept))
+
+
+def _not_supported(keys: Iterable[str]) -> Invalid:
+    where = "resources.backend_parameters"
+    problems = tuple(Problem(f"{where}.{key}", "not supported by this backend") for key in keys)
+    return Invalid(f"backend parameters not supported: {', '.join(keys)}", problems)
