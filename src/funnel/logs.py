@@ -1,0 +1,53 @@
+"""The program's own log: lines for people, or JSON for machines."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import json
+
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: `time`, `level`, `ns` (the module), `msg`, and `error` if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "ns": record.name,
+            "msg": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return json.encode(entry).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """Continuation lines are indented, so that no message can pass for another's first line."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).replace("\n", "\n    ")
+
+
+def set_up(*, level: str, formatter: str, output_file: str = "") -> None:
+    """Send the log to standard error, or to the end of a file."""
+    if output_file:
+        to: logging.Handler = logging.FileHandler(output_file, encoding="utf-8")
+    else:
+        to = logging.StreamHandler(sys.stderr)
+    to.setFormatter(JsonFormatter() if formatter == "json" else TextFormatter())
+    logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[to], force=True)
+    for noisy in ("asyncio", "aiohttp", "aiodocker", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

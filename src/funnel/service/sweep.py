@@ -1,0 +1,55 @@
+"""Cleaning up what nobody works on any more."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from funnel.core.container import LABEL_ATTEMPT, LABEL_TASK, Found
+from funnel.core.error import FunnelError, NotFound
+from funnel.core.state import is_final
+from funnel.core.task import TaskId
+from funnel.ports import Runtime, Tasks
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(minutes=1)
+NOW = timedelta(0)
+
+
+class Sweep:
+    """
+    Removes containers of this deployment whose attempt is over or unknown.
+
+    A container younger than `grace` is left alone: it may be one whose mark is on its way.
+    """
+
+    def __init__(self, tasks: Tasks, runtime: Runtime, *, grace: timedelta = GRACE) -> None:
+        self._tasks = tasks
+        self._runtime = runtime
+        self._grace = grace
+
+    async def forever(self, every: timedelta) -> None:
+        while True:
+            try:
+                await self.once()
+            except (FunnelError, OSError) as error:
+                log.warning("the sweep must wait: %s", error)
+            await asyncio.sleep(every.total_seconds())
+
+    async def once(self) -> int:
+        """How many containers were removed."""
+        gone = 0
+        for one in await self._runtime.found():
+            if one.age >= self._grace.total_seconds() and await self._is_over(one):
+                log.info("removing container %s, which nobody works on", one.name)
+                await self._runtime.remove(one.id, grace=NOW)
+                gone += 1
+        return gone
+
+    async def _is_over(self, one: Found) -> bool:
+        task_id = TaskId(one.labels.get(LABEL_TASK, ""))
+        try:
+            progress = await self._tasks.progress(task_id)
+        except NotFound:
+            return True
+        return is_final(progress.state) or str(progress.fence) != one.labels.get(LABEL_ATTEMPT)
