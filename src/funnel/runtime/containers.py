@@ -1,0 +1,248 @@
+"""Containers of an engine that speaks Docker's API."""
+
+import asyncio
+import math
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+
+from funnel.core.container import (
+    LABEL_DEPLOYMENT,
+    LABEL_TASK,
+    Chunk,
+    Container,
+    Exited,
+    Found,
+    Stream,
+)
+from funnel.core.error import CannotStart, Conflict, NotFound, Unavailable
+from funnel.core.task import TaskId
+from funnel.core.value import Value
+from funnel.plugins import Host
+from funnel.ports import Clock
+from funnel.runtime.address import candidates
+from funnel.runtime.engine import Engine, Late, Refusal, reached
+from funnel.runtime.fault import cannot_start, init_words
+from funnel.runtime.images import DockerImages
+from funnel.runtime.output import follow, last_words
+from funnel.runtime.patience import Patience
+from funnel.runtime.recipe import eraser, recipe
+from funnel.runtime.settings import Settings, checked
+from funnel.runtime.state import inspect
+from funnel.runtime.stdin import feed
+
+GONE: Final = 404
+TAKEN: Final = 409
+WAIT_SECONDS: Final = 300.0
+"""A wait is asked for again after this long, so that a connection that died unseen is noticed."""
+ERASE_SECONDS: Final = 600.0
+TRIES: Final = 5
+PAUSE: Final = 0.1
+SHELL_FAILURES: Final = (126, 127)
+
+
+class _Made(Value, rename="pascal"):
+    id: str
+
+
+class _Listed(Value, rename="pascal", kw_only=True):
+    id: str
+    names: tuple[str, ...] = ()
+    labels: Mapping[str, str] | None = None
+    state: str = ""
+    created: float = 0.0
+
+
+class _Part(Value, rename="pascal"):
+    name: str = ""
+
+
+class _Version(Value, rename="pascal"):
+    version: str
+    api_version: str = ""
+    components: tuple[_Part, ...] = ()
+
+
+class DockerRuntime:
+    """Answers `ports.Runtime`."""
+
+    def __init__(self, engine: Engine, settings: Settings, deployment: str, now: Clock) -> None:
+        images = DockerImages(engine, settings, deployment)
+        self.pull = images.pull
+        self.has_path = images.has_path
+        self._engine = engine
+        self._settings = settings
+        self._deployment = deployment
+        self._now = now
+        self._caller = f"{os.getuid()}:{os.getgid()}"
+
+    async def create(self, container: Container) -> str:
+        if not container.command[:1] or not container.command[0]:
+            raise CannotStart(f"the command of {container.name} is empty", 127)
+        body = recipe(container, self._settings, deployment=self._deployment, caller=self._caller)
+        for _ in range(TRIES):
+            try:
+                return await self._make(body, container.name)
+            except Refusal as refusal:
+                if refusal.status != TAKEN:
+                    raise cannot_start(str(refusal)) or refusal from refusal
+            if known := await self._adopt(container.name, body["Labels"]):
+                return known
+        raise Unavailable(f"the engine neither makes nor shows a container {container.name}")
+
+    async def start(self, container_id: str) -> None:
+        try:
+            await self._engine.do("POST", f"/containers/{container_id}/start")
+        except Refusal as refusal:
+            if refusal.status == GONE and "no such container" in str(refusal).lower():
+                raise NotFound(f"no container {container_id}") from refusal
+            raise cannot_start(str(refusal)) or refusal from refusal
+
+    async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
+        await feed(self._engine, container_id, stdin)
+
+    def follow(self, container_id: str, *, skip: Mapping[Stream, int]) -> AsyncIterator[Chunk]:
+        return follow(self._engine, container_id, skip, self._patience())
+
+    async def wait(self, container_id: str) -> Exited:
+        patience = self._patience()
+        while True:
+            try:
+                state = (await inspect(self._engine, container_id)).state
+                if state.ended:
+                    return await self._exited(container_id)
+                patience.renew()
+                if state.waiting:
+                    await asyncio.sleep(PAUSE)
+                else:
+                    await self._stopped(container_id)
+            except Unavailable as error:
+                await patience.after(error)
+
+    async def remove(self, container_id: str, *, grace: timedelta) -> None:
+        path = f"/containers/{container_id}"
+        seconds = math.ceil(grace.total_seconds())
+        try:
+            if seconds > 0:
+                await self._engine.do(
+                    "POST",
+                    f"{path}/stop",
+                    params={"t": str(seconds)},
+                    within=seconds + self._engine.seconds,
+                )
+            await self._engine.do("DELETE", path, params={"v": "1", "force": "1"})
+        except Refusal as refusal:
+            if refusal.status == TAKEN:
+                await self._gone(container_id)
+            elif refusal.status != GONE:
+                raise
+
+    async def found(self, *, task_id: TaskId | None = None) -> Sequence[Found]:
+        labels = [f"{LABEL_DEPLOYMENT}={self._deployment}"]
+        if task_id is not None:
+            labels.append(f"{LABEL_TASK}={task_id}")
+        filters = msgspec.json.encode({"label": labels}).decode()
+        listed = await self._engine.get(
+            "/containers/json", list[_Listed], params={"all": "1", "filters": filters}
+        )
+        now = self._now().timestamp()
+        return [_found(one, now) for one in listed]
+
+    async def erase(self, directory: Path, image: str) -> None:
+        container_id = await self._make(eraser(str(directory), image, self._deployment), "")
+        try:
+            async with asyncio.timeout(ERASE_SECONDS):
+                words = await self._erased(container_id)
+        except (TimeoutError, Unavailable) as error:
+            words = str(error) or "it takes too long"
+        finally:
+            await self.remove(container_id, grace=timedelta(0))
+        if words:
+            raise Unavailable(f"cannot empty {directory} in a container of {image!r}: {words}")
+
+    async def describe(self) -> str:
+        version = await self._engine.get("/version", _Version)
+        names = [part.name for part in version.components]
+        name = "Podman" if any("Podman" in part for part in names) else "Docker"
+        api = f"API {version.api_version}"
+        return f"{name} {version.version} ({api}) at {self._engine.address.url}"
+
+    async def _make(self, body: Mapping[str, Any], name: str) -> str:
+        params = {"name": name} if name else {}
+        made = await self._engine.do("POST", "/containers/create", params=params, body=body)
+        return msgspec.json.decode(made, type=_Made).id
+
+    async def _adopt(self, name: str, labels: Mapping[str, str]) -> str:
+        """The id of the container that has the name, "" when it is on its way out."""
+        try:
+            known = await inspect(self._engine, name)
+        except NotFound:
+            return ""
+        if known.state.status in {"removing", "dead"}:
+            await self._gone(known.id)
+            return ""
+        if not known.is_labelled(labels):
+            raise Conflict(f"there is another container named {name}, {known.id[:12]}; remove it")
+        return known.id
+
+    async def _erased(self, container_id: str) -> str:
+        """What went wrong."""
+        await self._engine.do("POST", f"/containers/{container_id}/start")
+        exited = await self.wait(container_id)
+        if not exited.code:
+            return ""
+        return await last_words(self._engine, container_id) or f"it ended with {exited.code}"
+
+    async def _exited(self, container_id: str) -> Exited:
+        state = (await inspect(self._engine, container_id)).state
+        reason = state.error
+        if not reason and state.exit_code in SHELL_FAILURES:
+            reason = init_words(await last_words(self._engine, container_id))
+        return Exited(code=state.exit_code, oom_killed=state.oom_killed, reason=reason)
+
+    async def _stopped(self, container_id: str) -> None:
+        """Return when it is not running; sometimes earlier."""
+        try:
+            await self._engine.do("POST", f"/containers/{container_id}/wait", within=WAIT_SECONDS)
+        except Late:
+            return
+        except Refusal as refusal:
+            if refusal.status != GONE:
+                raise
+
+    async def _gone(self, container_id: str) -> None:
+        """Return when a removal that somebody else began is done."""
+        async with asyncio.timeout(self._engine.seconds):
+            while True:
+                try:
+                    await inspect(self._engine, container_id)
+                except NotFound:
+                    return
+                await asyncio.sleep(PAUSE)
+
+    def _patience(self) -> Patience:
+        return Patience(self._settings.patience.total_seconds())
+
+
+@asynccontextmanager
+async def opened(settings: Settings, host: Host) -> AsyncGenerator[DockerRuntime]:
+    where = await asyncio.to_thread(
+        lambda: list(candidates(checked(settings).host, os.environ, Path.home()))
+    )
+    async with reached(where, settings.timeout.total_seconds()) as engine:
+        yield DockerRuntime(engine, settings, host.deployment, host.now)
+
+
+def _found(one: _Listed, now: float) -> Found:
+    return Found(
+        id=one.id,
+        name=one.names[0].lstrip("/") if one.names else "",
+        labels=one.labels or {},
+        running=one.state not in {"created", "configured", "exited", "dead", "stopped"},
+        age=max(0.0, now - one.created),
+    )

@@ -1,0 +1,64 @@
+"""What a container writes."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping
+
+from funnel.core.container import Chunk, Stream
+from funnel.core.error import Unavailable
+from funnel.runtime.demux import Demux
+from funnel.runtime.engine import Engine
+from funnel.runtime.patience import Patience
+from funnel.runtime.state import inspect
+
+BOTH = {"stdout": "1", "stderr": "1"}
+
+
+async def follow(
+    engine: Engine, container_id: str, skip: Mapping[Stream, int], patience: Patience
+) -> AsyncGenerator[Chunk]:
+    """
+    All output until the container has ended, less what is skipped.
+
+    Engines may end the live stream before its last lines, or be restarted. So what comes after
+    the bytes that were seen is asked for until nothing more can come.
+    """
+    seen = Counter[Stream]({stream: max(0, count) for stream, count in skip.items()})
+    ended = False
+    while True:
+        try:
+            async for chunk in read(engine, container_id, seen, live=not ended):
+                seen[chunk.stream] += len(chunk.data)
+                patience.renew()
+                yield chunk
+            if ended:
+                return
+            ended = (await inspect(engine, container_id)).state.ended
+            patience.renew()
+        except Unavailable as error:
+            await patience.after(error)
+
+
+async def read(
+    engine: Engine, container_id: str, skip: Mapping[Stream, int], *, live: bool
+) -> AsyncGenerator[Chunk]:
+    """What is kept of the output; `live` goes on until the container ends."""
+    params = BOTH | {"follow": "1"} if live else BOTH
+    demux = Demux(skip)
+    async with engine.ask(
+        "GET", f"/containers/{container_id}/logs", params=params, within=None
+    ) as response:
+        async for data in response.content.iter_any():
+            for chunk in demux.feed(data):
+                yield chunk
+
+
+async def last_words(engine: Engine, container_id: str, *, most: int = 4096) -> str:
+    """The end of what a container wrote to stderr, for people."""
+    params = {"stderr": "1", "tail": "10"}
+    demux = Demux({})
+    words = b""
+    async with engine.ask("GET", f"/containers/{container_id}/logs", params=params) as response:
+        async for data in response.content.iter_any():
+            for chunk in demux.feed(data):
+                words = (words + chunk.data)[-most:]
+    return words.decode(errors="replace").strip()
