@@ -65,7 +65,8 @@ pull() {
   docker pull "$1" >"$output" 2>&1 </dev/null &
   puller=$!
   for _ in $(seq 50); do
-    kill -0 $puller 2>/dev/null && ! grep -q 'Pulling from' "$output" || break
+    kill -0 $puller 2>/dev/null || break
+    ! grep -q 'Pulling from' "$output" || break
     sleep 0.1
   done
   grep -q 'Pulling from' "$output" || kill $puller 2>/dev/null || true
@@ -115,7 +116,7 @@ bash_tree() {
 nonroot_tree() {
   busybox_tree "$1"
   echo 'someone:x:1234:1234:someone:/home/someone:/bin/sh' >>"$1/etc/passwd"
-  mkdir -p -m 1777 "$1/home/someone"
+  mkdir "$1/home" && mkdir -m 1777 "$1/home/someone"
 }
 
 noshell_tree() {

@@ -13,7 +13,7 @@ main() {
   local set=${1:?run or dev} lock=requirements/${1:-}.lock
   [ -f "$lock" ] || fail "usage: venv.sh run|dev"
   ! done_since "$set" "$lock" || return 0
-  works .venv/bin/python || make_venv
+  usable || make_venv
   say "python: installing the $(grep -c == "$lock") packages of $lock with $(installer_name)"
   install --require-hashes --requirement "$lock"
   install --no-deps --no-build-isolation --editable .
@@ -29,6 +29,8 @@ done_since() {
   done
   return 1
 }
+
+usable() { works .venv/bin/python && { have_uv || .venv/bin/python -m pip --version >/dev/null 2>&1; }; }
 
 works() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
