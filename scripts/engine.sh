@@ -204,6 +204,8 @@ stop_private() {
     done
     ! alive || fail "the engine, process $(cat "$pid_file"), does not stop"
   fi
+  # dockerd mounts its data folder on itself, and does not always take that back.
+  ! mountpoint --quiet "$root/data" || as_root umount "$root/data"
   ! ip link show "$bridge" >/dev/null 2>&1 || as_root ip link del "$bridge"
 }
 

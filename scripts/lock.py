@@ -1,5 +1,6 @@
-"""Pins every package with its hashes: `lock.py` writes requirements/*.lock, `lock.py --check` judges them.
+"""Pins every package with its hashes.
 
+`lock.py` writes requirements/*.lock, `lock.py --check` says whether they fit pyproject.toml.
 The check is offline and takes no time: each lock carries a digest of what it was made from.
 """
 
@@ -61,11 +62,10 @@ def _compile(lock: Path, digest: str, *options: str) -> None:
 
 def _uv() -> str:
     """Finds uv, or gets it for this one job: nothing else needs it."""
-    own = Path(sys.executable).parent / "uv"
-    found = shutil.which("uv") or shutil.which(own)
-    if found is None:
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "uv"], check=True)
-    return found or str(own)
+    if found := shutil.which("uv"):
+        return found
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "uv"], check=True)
+    return str(Path(sys.executable).with_name("uv"))
 
 
 if __name__ == "__main__":
