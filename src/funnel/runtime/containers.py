@@ -4,7 +4,7 @@ import asyncio
 import math
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Final
@@ -34,7 +34,7 @@ from funnel.runtime.patience import Patience
 from funnel.runtime.recipe import eraser, recipe
 from funnel.runtime.settings import Settings, checked
 from funnel.runtime.state import inspect
-from funnel.runtime.stdin import feed
+from funnel.runtime.stdin import feed, first_of
 
 GONE: Final = 404
 TAKEN: Final = 409
@@ -104,7 +104,8 @@ class DockerRuntime:
             raise cannot_start(str(refusal)) or refusal from refusal
 
     async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
-        await feed(self._engine, container_id, stdin)
+        # Some engines keep the connection open when nobody is left to read.
+        await first_of(feed(self._engine, container_id, stdin), self._over(container_id))
 
     def follow(self, container_id: str, *, skip: Mapping[Stream, int]) -> AsyncIterator[Chunk]:
         return follow(self._engine, container_id, skip, self._patience())
@@ -204,6 +205,10 @@ class DockerRuntime:
         if not reason and state.exit_code in SHELL_FAILURES:
             reason = init_words(await last_words(self._engine, container_id))
         return Exited(code=state.exit_code, oom_killed=state.oom_killed, reason=reason)
+
+    async def _over(self, container_id: str) -> None:
+        with suppress(NotFound):
+            await self.wait(container_id)
 
     async def _stopped(self, container_id: str) -> None:
         """Return when it is not running; sometimes earlier."""

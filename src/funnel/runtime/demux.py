@@ -2,6 +2,8 @@
 
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 
 from funnel.core.container import Chunk, Stream
 from funnel.core.error import Unavailable
@@ -24,27 +26,32 @@ class Demux:
         self._left = 0
 
     def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Neighbours of one stream come as one chunk: lines are short, and many."""
+        for kind, pieces in groupby(self._pieces(data), key=itemgetter(0)):
+            if kept := self._kept(kind, b"".join(piece for _, piece in pieces)):
+                yield Chunk(_STREAMS[kind], kept)
+
+    def _pieces(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        data = self._header + data
         at = 0
-        while at < len(data):
+        while len(data) - at >= (0 if self._left else _HEADER.size):
             if not self._left:
-                wanted = _HEADER.size - len(self._header)
-                self._header += data[at : at + wanted]
-                at += wanted
-                if len(self._header) == _HEADER.size:
-                    self._kind, self._left = _HEADER.unpack(self._header)
-                    self._header = b""
-                continue
+                self._kind, self._left = _HEADER.unpack_from(data, at)
+                at += _HEADER.size
             piece = data[at : at + self._left]
             at += len(piece)
             self._left -= len(piece)
-            if kept := self._kept(piece):
-                yield Chunk(_STREAMS[self._kind], kept)
+            if piece:
+                yield self._kind, piece
+            if self._left:
+                break
+        self._header = data[at:]
 
-    def _kept(self, piece: bytes) -> bytes:
-        if self._kind not in _STREAMS:
+    def _kept(self, kind: int, piece: bytes) -> bytes:
+        if kind not in _STREAMS:
             words = piece.decode(errors="replace").strip()
             raise Unavailable(f"the engine broke off the output: {words}")
-        stream = _STREAMS[self._kind]
+        stream = _STREAMS[kind]
         passed = min(self._skip.get(stream, 0), len(piece))
         if passed:
             self._skip[stream] -= passed

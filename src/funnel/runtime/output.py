@@ -1,40 +1,51 @@
 """What a container writes."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
+from typing import Final
 
 from funnel.core.container import Chunk, Stream
-from funnel.core.error import Unavailable
+from funnel.core.error import NotFound, Unavailable
 from funnel.runtime.demux import Demux
-from funnel.runtime.engine import Engine
+from funnel.runtime.engine import Engine, Refusal
 from funnel.runtime.patience import Patience
 from funnel.runtime.state import inspect
 
-BOTH = {"stdout": "1", "stderr": "1"}
+REMOVED: Final = (404, 409)
+PAUSE: Final = 0.1
+BOTH: Final = {"stdout": "1", "stderr": "1"}
 
 
 async def follow(
     engine: Engine, container_id: str, skip: Mapping[Stream, int], patience: Patience
 ) -> AsyncGenerator[Chunk]:
     """
-    All output until the container has ended, less what is skipped.
+    All output until the container has ended or is removed, less what is skipped.
 
     Engines may end the live stream before its last lines, or be restarted. So what comes after
     the bytes that were seen is asked for until nothing more can come.
     """
     seen = Counter[Stream]({stream: max(0, count) for stream, count in skip.items()})
-    ended = False
-    while True:
+    known = ended = False
+    while not ended:
         try:
+            state = (await inspect(engine, container_id)).state
+            if state.waiting or (known and not state.ended):
+                await asyncio.sleep(PAUSE)
+            known, ended = True, state.ended
             async for chunk in read(engine, container_id, seen, live=not ended):
                 seen[chunk.stream] += len(chunk.data)
                 patience.renew()
                 yield chunk
-            if ended:
-                return
-            ended = (await inspect(engine, container_id)).state.ended
-            patience.renew()
+        except NotFound:
+            if not known:
+                raise
+            return
         except Unavailable as error:
+            if isinstance(error, Refusal) and error.status in REMOVED:
+                return
+            ended = False
             await patience.after(error)
 
 

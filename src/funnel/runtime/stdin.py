@@ -1,9 +1,9 @@
 """Writing to a container's standard input."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import IO, Final, TypeAlias
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import IO, Any, Final, TypeAlias, TypeVar
 
 from funnel.core.error import Unavailable
 from funnel.runtime.address import Address, tls
@@ -14,7 +14,20 @@ UPGRADED: Final = (101, 200)
 OVER: Final = (404, 409)
 """The container is gone or has ended: nobody reads."""
 
+T = TypeVar("T")
 Ends: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def first_of(*jobs: Coroutine[Any, Any, T]) -> T:
+    """What the first to end returns or raises; the others are stopped."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def feed(engine: Engine, container_id: str, stdin: IO[bytes]) -> None:
@@ -71,16 +84,8 @@ async def _upgrade(ends: Ends, path: str, engine: Engine) -> int:
 
 async def _pour(stdin: IO[bytes], ends: Ends) -> None:
     reader, writer = ends
-    writing = asyncio.create_task(_write(stdin, writer))
-    closing = asyncio.create_task(_until_closed(reader))
-    try:
-        await asyncio.wait({writing, closing}, return_when=asyncio.FIRST_COMPLETED)
-        if writing.done() and await writing:
-            await closing
-    finally:
-        writing.cancel()
-        closing.cancel()
-        await asyncio.wait({writing, closing})
+    if await first_of(_write(stdin, writer), _closed(reader)):
+        await _closed(reader)
 
 
 async def _write(stdin: IO[bytes], writer: asyncio.StreamWriter) -> bool:
@@ -99,9 +104,8 @@ async def _write(stdin: IO[bytes], writer: asyncio.StreamWriter) -> bool:
     return False
 
 
-async def _until_closed(reader: asyncio.StreamReader) -> None:
-    try:
+async def _closed(reader: asyncio.StreamReader) -> bool:
+    with suppress(ConnectionError):
         while await reader.read(PIECE):
             pass
-    except ConnectionError:
-        return
+    return False
