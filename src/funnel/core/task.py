@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
+from msgspec import field
+
 from funnel.core.state import State
 from funnel.core.value import Value
 
@@ -14,6 +16,11 @@ TaskId = NewType("TaskId", str)
 class FileType(StrEnum):
     FILE = "FILE"
     DIRECTORY = "DIRECTORY"
+
+
+def _file() -> FileType:
+    """As a factory, so that `type` is always written: TES 1.0 requires it in answers."""
+    return FileType.FILE
 
 
 class Executor(Value, kw_only=True):
@@ -35,7 +42,7 @@ class Input(Value, kw_only=True):
     path: str
     url: str = ""
     content: str = ""
-    type: FileType = FileType.FILE
+    type: FileType = field(default_factory=_file)
     name: str = ""
     description: str = ""
     streamable: bool = False
@@ -47,7 +54,7 @@ class Output(Value, kw_only=True):
     path: str
     url: str
     path_prefix: str = ""
-    type: FileType = FileType.FILE
+    type: FileType = field(default_factory=_file)
     name: str = ""
     description: str = ""
 

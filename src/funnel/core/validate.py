@@ -1,0 +1,243 @@
+"""What makes a spec acceptable."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Final, cast
+
+from msgspec import json
+
+from funnel.core.error import Invalid, Problem
+from funnel.core.image import objection
+from funnel.core.path import Parts, parts
+from funnel.core.task import Executor, Input, Output, Resources, Spec
+from funnel.core.value import Value
+from funnel.core.wildcard import has_wildcard
+
+HEADER: Final = "invalid task message:"
+REQUIRED: Final = "required, but empty"
+NOT_ABSOLUTE: Final = "must be an absolute path"
+INT32: Final = 2**31 - 1
+MOST_SHOWN: Final = 100
+
+_WORD: Final = re.compile(r"[a-z_]+")
+_CONTROL: Final = re.compile(r"[\x01-\x1f\x7f]")
+_NOT_IN_ENV_NAME: Final = re.compile(r"[=\s\x01-\x1f\x7f]")
+
+
+class Limits(Value, kw_only=True):
+    """How large a task may be; sizes in bytes of UTF-8."""
+
+    executors: int = 100
+    files: int = 10_000
+    """Inputs, outputs and volumes, of each."""
+    content: int = 128 * 1024
+    name: int = 4096
+    path: int = 4096
+    tags: int = 256
+    tag: int = 4096
+    """A key or a value."""
+
+
+LIMITS: Final = Limits()
+
+
+def check(spec: Spec, limits: Limits = LIMITS) -> None:
+    """Raise `Invalid` with everything that is wrong with the spec, in its own order."""
+    found = _problems(spec, limits)
+    problems = tuple(islice(found, MOST_SHOWN))
+    if not problems:
+        return
+    lines = [f"{_in_go(problem.field)}: {problem.message}" for problem in problems]
+    if next(found, None):
+        lines.append("and more")
+    raise Invalid("\n".join((HEADER, *lines, "")), problems)
+
+
+def _problems(spec: Spec, limits: Limits) -> Iterator[Problem]:
+    yield from _long("name", spec.name, limits.name)
+    yield from _executors(spec.executors, limits)
+    yield from _inputs(spec.inputs, limits)
+    yield from _outputs(spec.outputs, limits)
+    yield from _volumes(spec.volumes, limits)
+    yield from _twice(spec)
+    yield from _resources(spec.resources)
+    yield from _tags(spec.tags, limits)
+    yield from _nul(spec)
+
+
+def _executors(executors: tuple[Executor, ...], limits: Limits) -> Iterator[Problem]:
+    if not executors:
+        yield Problem("executors", "at least one executor is required")
+    yield from _many("executors", len(executors), limits.executors)
+    for at, executor in enumerate(executors[: limits.executors]):
+        yield from _executor(f"executors[{at}]", executor, limits)
+
+
+def _executor(where: str, executor: Executor, limits: Limits) -> Iterator[Problem]:
+    if not executor.image:
+        yield Problem(f"{where}.image", REQUIRED)
+    elif wrong := objection(executor.image):
+        yield Problem(f"{where}.image", wrong)
+    if not executor.command:
+        yield Problem(f"{where}.command", REQUIRED)
+    for name in ("workdir", "stdin", "stdout", "stderr"):
+        if path := getattr(executor, name):
+            yield from _path(f"{where}.{name}", path, limits)
+    for name in executor.env:
+        if not name or _NOT_IN_ENV_NAME.search(name):
+            message = "a name must not be empty or contain '=', white space or control characters"
+            yield Problem(_entry(f"{where}.env", name), message)
+
+
+def _inputs(inputs: tuple[Input, ...], limits: Limits) -> Iterator[Problem]:
+    yield from _many("inputs", len(inputs), limits.files)
+    for at, one in enumerate(inputs[: limits.files]):
+        where = f"inputs[{at}]"
+        if one.content and one.url:
+            yield Problem(f"{where}.content", "must be empty when Url is non-empty")
+        elif not one.content:
+            yield from _url(f"{where}.url", one.url)
+        yield from _long(f"{where}.content", one.content, limits.content)
+        yield from _mapped(f"{where}.path", one.path, limits)
+
+
+def _outputs(outputs: tuple[Output, ...], limits: Limits) -> Iterator[Problem]:
+    yield from _many("outputs", len(outputs), limits.files)
+    for at, one in enumerate(outputs[: limits.files]):
+        where = f"outputs[{at}]"
+        yield from _url(f"{where}.url", one.url)
+        yield from _mapped(f"{where}.path", one.path, limits)
+        if one.path_prefix and has_wildcard(one.path):
+            yield from _prefix(f"{where}.path_prefix", one, limits)
+
+
+def _prefix(where: str, output: Output, limits: Limits) -> Iterator[Problem]:
+    yield from _path(where, output.path_prefix, limits)
+    if not output.path.startswith(output.path_prefix):
+        yield Problem(where, f"path must begin with it, but is {_quoted(output.path)}")
+
+
+def _volumes(volumes: tuple[str, ...], limits: Limits) -> Iterator[Problem]:
+    yield from _many("volumes", len(volumes), limits.files)
+    for at, volume in enumerate(volumes[: limits.files]):
+        yield from _path(f"volumes[{at}]", volume, limits)
+        yield from _root(f"volumes[{at}]", volume)
+
+
+def _twice(spec: Spec) -> Iterator[Problem]:
+    """An input may share its path with no other and with no volume; volumes may repeat."""
+    seen: dict[Parts, str] = {}
+    for at, one in enumerate(spec.inputs):
+        where = f"inputs[{at}].path"
+        if one.path and (other := seen.setdefault(parts(one.path), where)) != where:
+            yield Problem(where, f"{_quoted(one.path)} is also {other}")
+    for at, volume in enumerate(spec.volumes):
+        if volume and (other := seen.get(parts(volume), "")):
+            yield Problem(f"volumes[{at}]", f"{_quoted(volume)} is also {other}")
+
+
+def _resources(resources: Resources) -> Iterator[Problem]:
+    for name in ("cpu_cores", "ram_gb", "disk_gb"):
+        amount: float = getattr(resources, name)
+        if not math.isfinite(amount):
+            yield Problem(f"resources.{name}", "must be a finite number")
+        elif amount < 0:
+            yield Problem(f"resources.{name}", "must not be negative")
+    if resources.cpu_cores > INT32:
+        yield Problem("resources.cpu_cores", f"must be at most {INT32}")
+
+
+def _tags(tags: Mapping[str, str], limits: Limits) -> Iterator[Problem]:
+    yield from _many("tags", len(tags), limits.tags)
+    for key, value in islice(tags.items(), limits.tags):
+        if not key:
+            yield Problem('tags[""]', "empty key")
+        yield from _long(_entry("tags", key), key, limits.tag)
+        yield from _long(_entry("tags", key), value, limits.tag)
+
+
+def _url(where: str, url: str) -> Iterator[Problem]:
+    if not url:
+        yield Problem(where, REQUIRED)
+    elif _CONTROL.search(url):
+        yield Problem(where, "must not contain control characters")
+
+
+def _mapped(where: str, path: str, limits: Limits) -> Iterator[Problem]:
+    if not path:
+        yield Problem(where, REQUIRED)
+        return
+    yield from _path(where, path, limits)
+    yield from _root(where, path)
+
+
+def _path(where: str, path: str, limits: Limits) -> Iterator[Problem]:
+    if not path.startswith("/"):
+        yield Problem(where, NOT_ABSOLUTE)
+    if ".." in path and ".." in path.split("/"):
+        yield Problem(where, "must not contain '..'")
+    if _CONTROL.search(path):
+        yield Problem(where, "must not contain control characters")
+    yield from _long(where, path, limits.path)
+
+
+def _root(where: str, path: str) -> Iterator[Problem]:
+    if path.startswith("/") and not parts(path):
+        yield Problem(where, "must not be the root directory")
+
+
+def _long(where: str, text: str, most: int) -> Iterator[Problem]:
+    if len(text) * 4 > most and len(text.encode(errors="surrogatepass")) > most:
+        yield Problem(where, f"must be at most {most} bytes")
+
+
+def _many(where: str, count: int, most: int) -> Iterator[Problem]:
+    if count > most:
+        yield Problem(where, f"must be at most {most}, not {count}")
+
+
+def _nul(spec: Spec) -> Iterator[Problem]:
+    """Neither a system call nor every database takes NUL."""
+    if b"\\u0000" in json.encode(spec):
+        for where, text in _texts("", spec):
+            if "\0" in text:
+                yield Problem(where, "must not contain NUL")
+
+
+def _texts(where: str, given: object) -> Iterator[tuple[str, str]]:
+    """All texts below; an entry of a map is one text, of its name and its value."""
+    match given:
+        case str():
+            yield where, given
+        case Value():
+            for name in given.__struct_fields__:
+                yield from _texts(f"{where}.{name}" if where else name, getattr(given, name))
+        case Mapping():
+            for key, value in cast("Mapping[str, str]", given).items():
+                yield _entry(where, key), key + value
+        case tuple():
+            for at, item in enumerate(cast("tuple[object, ...]", given)):
+                yield from _texts(f"{where}[{at}]", item)
+        case _:
+            pass
+
+
+def _entry(where: str, key: str) -> str:
+    return f"{where}[{_quoted(key)}]"
+
+
+def _quoted(text: str) -> str:
+    short = text if len(text) <= 80 else f"{text[:80]}…"
+    return json.encode(short).decode()
+
+
+def _in_go(field: str) -> str:
+    """The reference's name of a field, which its users compare."""
+    path, quote, key = field.partition('["')
+    return f"Task.{_WORD.sub(_capital, path)}{quote}{key}"
+
+
+def _capital(found: re.Match[str]) -> str:
+    return found[0].title().replace("_", "")
