@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from funnel.core.error import Invalid
@@ -23,6 +24,8 @@ class Host:
     now: Clock
     deployment: str
     """Names this deployment in the labels of containers and jobs."""
+    private: tuple[Path, ...] = ()
+    """Files and directories of our own, which no task may name."""
     tasks: Tasks | None = None
     run_attempt: Callable[[TaskId, int], Awaitable[None]] | None = None
     """Runs one attempt, given its fence, in this process; for backends that work here."""

@@ -69,6 +69,14 @@ class Tasks(Protocol):
         ...
 
 
+class Record(Protocol):
+    """What a worker needs of `Tasks`; also there for a worker without any database."""
+
+    async def get(self, task_id: TaskId, view: View, scope: Scope, /) -> Task: ...
+    async def progress(self, task_id: TaskId, /) -> Progress: ...
+    async def append(self, batch: Batch, /) -> Progress: ...
+
+
 class Overview(Protocol):
     """Looking over all tasks at once, for the server's own loops and its metrics."""
 
@@ -159,6 +167,14 @@ class Storage(Protocol):
         """Where on this machine the file or directory already is; None when it must be got."""
         ...
 
+    def shared(self, url: str) -> bool:
+        """Whether a directory that is in place is there for tasks to write to."""
+        ...
+
+    def roots(self) -> tuple[str, ...]:
+        """URLs below which tasks may write in place; clients find them in service-info."""
+        ...
+
     async def stat(self, url: str) -> Object: ...
 
     async def list_objects(self, url: str) -> Sequence[Object]:
@@ -207,7 +223,7 @@ class Containers(Protocol):
         ...
 
     async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
-        """Write the file to the container's standard input and close it; a closed pipe is no error."""
+        """Write the file to its standard input and close that; a closed pipe is no error."""
         ...
 
     def follow(self, container_id: str, *, skip: Mapping[Stream, int]) -> AsyncIterator[Chunk]:

@@ -60,10 +60,15 @@ class Exited(Value, kw_only=True):
 
 
 class Found(Value, kw_only=True):
-    """A container of ours that the engine has; `age` is seconds since it was made."""
+    """
+    A container of ours that the engine has; `age` is seconds since it was made.
+
+    `started` says that it runs or has run, `running` that it runs now.
+    """
 
     id: str
     name: str
     labels: Mapping[str, str]
+    started: bool
     running: bool
     age: float

@@ -248,6 +248,7 @@ def _found(one: _Listed, now: float) -> Found:
         id=one.id,
         name=one.names[0].lstrip("/") if one.names else "",
         labels=one.labels or {},
+        started=one.state not in {"created", "configured"},
         running=one.state not in {"created", "configured", "exited", "dead", "stopped"},
         age=max(0.0, now - one.created),
     )

@@ -200,6 +200,7 @@ def _found(name: str, kept: _Kept, now: datetime) -> Found:
         id=name,
         name=name,
         labels=kept.inside.container.labels,
+        started=kept.run is not None,
         running=kept.run is not None and not kept.ended.is_set(),
         age=(now - kept.made).total_seconds(),
     )

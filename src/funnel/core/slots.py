@@ -1,0 +1,72 @@
+"""Which waiting attempts may start on this machine now."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from funnel.core.task import TaskId
+from funnel.core.value import Value
+
+GB: Final = 1_000_000_000
+
+
+class Slot(Value):
+    """CPUs and bytes of memory: what there is, what is free, or what one attempt holds."""
+
+    cpus: float
+    memory_bytes: int
+
+    def fits(self, free: "Slot") -> bool:
+        return self.cpus <= free.cpus and self.memory_bytes <= free.memory_bytes
+
+    def less(self, held: "Slot") -> "Slot":
+        return Slot(self.cpus - held.cpus, self.memory_bytes - held.memory_bytes)
+
+
+class Waiting(Value):
+    """An attempt that wants a slot; `passed` counts the later ones that started before it."""
+
+    task_id: TaskId
+    fence: int
+    wants: Slot
+    passed: int = 0
+
+
+def refusal(wants: Slot, capacity: Slot) -> str:
+    """Why an attempt can never start here; empty where it can."""
+    if wants.cpus > capacity.cpus:
+        return f"the task asks for {wants.cpus:g} CPUs, and this machine has {capacity.cpus:g}"
+    if wants.memory_bytes > capacity.memory_bytes:
+        asked, there = wants.memory_bytes / GB, capacity.memory_bytes / GB
+        return f"the task asks for {asked:.1f} GB of memory, and this machine has {there:.1f} GB"
+    return ""
+
+
+def choose(
+    waiting: Sequence[Waiting], free: Slot, *, most_passes: int
+) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
+    """
+    Those that start now, and those that wait on, both in order.
+
+    A later attempt may pass one that does not fit yet, but no attempt is passed more than
+    `most_passes` times: then all wait for it, so nobody starves.
+    """
+    chosen: list[Waiting] = []
+    left: list[Waiting] = []
+    for one in waiting:
+        blocked = any(other.passed >= most_passes for other in left)
+        if blocked or not one.wants.fits(free):
+            left.append(one)
+            continue
+        free = free.less(one.wants)
+        chosen.append(one)
+        left = [replace(other, passed=other.passed + 1) for other in left]
+        if free.cpus <= 0:
+            left += waiting[len(chosen) + len(left) :]
+            break
+    return tuple(chosen), tuple(left)
+
+
+def total(slots: Sequence[Slot]) -> Slot:
+    return Slot(sum(one.cpus for one in slots), sum(one.memory_bytes for one in slots))

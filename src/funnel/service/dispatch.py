@@ -1,0 +1,126 @@
+"""Doing the work of the outbox: handing attempts to the backend, and taking them back."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import islice
+
+from funnel.core.backoff import delays
+from funnel.core.error import FunnelError
+from funnel.core.event import Accepted, Batch, Change, Level, Logged, StateChanged
+from funnel.core.query import Scope, View
+from funnel.core.state import State
+from funnel.core.work import Cancel, Claim, Submit
+from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=1)
+EVERYONE = Scope(owner=None)
+LOOK_AGAIN = timedelta(seconds=1)
+
+
+class Dispatch:
+    def __init__(self, database: Database, backend: Backend, queue: str, now: Clock) -> None:
+        self._database = database
+        self._backend = backend
+        self._queue = queue
+        self._now = now
+
+    async def forever(self) -> None:
+        """First take up what a server before us left, then do the work as it comes."""
+        await self._resume()
+        seen = 0
+        while True:
+            while await self.once():
+                pass
+            seen = await self._database.wait(seen, within=LOOK_AGAIN)
+
+    async def once(self, *, limit: int = 100) -> int:
+        """One round: each claimed errand is done, refused for good, or given back for later."""
+        claims = await self._database.claim(self._queue, limit=limit, lease=LEASE)
+        submits = [claim for claim in claims if isinstance(claim.work, Submit)]
+        cancels = [claim for claim in claims if isinstance(claim.work, Cancel)]
+        await asyncio.gather(self._submit(submits), self._cancel(cancels))
+        return len(claims)
+
+    async def _resume(self) -> None:
+        left = await self._database.unfinished(self._queue)
+        jobs = [Job(one.task_id, one.fence, one.native_id) for one in left]
+        if jobs:
+            log.info("taking up %d attempts of the server before", len(jobs))
+            await self._backend.resume(jobs)
+
+    async def _submit(self, claims: Sequence[Claim]) -> None:
+        attempts = await asyncio.gather(*(self._attempt(claim) for claim in claims))
+        wanted = [(claim, one) for claim, one in zip(claims, attempts, strict=True) if one]
+        if not wanted:
+            return
+        try:
+            answers = await self._backend.submit([one for _, one in wanted])
+        except (FunnelError, OSError) as error:
+            await self._put_back([claim for claim, _ in wanted], error)
+            return
+        await asyncio.gather(
+            *(
+                self._done(claim, self._facts(one, answer))
+                for (claim, one), answer in zip(wanted, answers, strict=True)
+            )
+        )
+
+    async def _attempt(self, claim: Claim) -> Attempt | None:
+        """What to submit; None where that is no longer wanted, or cannot be known now."""
+        try:
+            task = await self._database.get(claim.work.task_id, View.FULL, EVERYONE)
+            progress = await self._database.progress(claim.work.task_id)
+        except (FunnelError, OSError) as error:
+            await self._put_back([claim], error)
+            return None
+        if progress.state is not State.QUEUED or progress.fence != claim.work.fence:
+            await self._done(claim, ())
+            return None
+        return Attempt(task, progress.fence)
+
+    def _facts(self, one: Attempt, answer: Answer) -> tuple[Change, ...]:
+        task_id, now = one.task.id, self._now()
+        if isinstance(answer, Accept):
+            return (Accepted(task_id, now, answer.native_id),)
+        return (
+            Logged(task_id, now, "System error", Level.ERROR, {"error": answer.reason}),
+            StateChanged(task_id, now, State.SYSTEM_ERROR),
+        )
+
+    async def _cancel(self, claims: Sequence[Claim]) -> None:
+        jobs = [
+            Job(claim.work.task_id, claim.work.fence, claim.work.native_id)
+            for claim in claims
+            if isinstance(claim.work, Cancel)
+        ]
+        if not jobs:
+            return
+        try:
+            await self._backend.cancel(jobs)
+        except (FunnelError, OSError) as error:
+            await self._put_back(claims, error)
+            return
+        await asyncio.gather(*(self._done(claim, ()) for claim in claims))
+
+    async def _done(self, claim: Claim, facts: tuple[Change, ...]) -> None:
+        batch = Batch(task_id=claim.work.task_id, events=facts)
+        try:
+            await self._database.append(batch, done=claim)
+        except (FunnelError, OSError) as error:
+            await self._put_back([claim], error)
+
+    async def _put_back(self, claims: Sequence[Claim], error: Exception) -> None:
+        for claim in claims:
+            log.warning("%s must wait: %s", claim.work, error)
+            await self._database.release(claim, after=_wait(claim.tries))
+
+
+def _wait(tries: int) -> timedelta:
+    """Longer with each try, and not the same for all."""
+    longest = next(islice(delays(), tries, None))
+    return timedelta(seconds=longest * (0.5 + secrets.randbelow(500) / 1000))

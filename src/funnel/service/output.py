@@ -1,0 +1,127 @@
+"""What a container prints: all of it into a file of ours, its end into the journal."""
+
+import asyncio
+import codecs
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import IO, Final
+
+from funnel.core.container import Chunk, Stream
+from funnel.core.event import Printed
+from funnel.core.task import TaskId
+from funnel.core.value import Value
+from funnel.ports import Clock
+
+HELD: Final = 1 << 18
+"""Bytes that are written to the file together."""
+UNFINISHED: Final = 3
+"""A character of UTF-8 may lack this many bytes of its end."""
+
+
+class Pace(Value, kw_only=True):
+    """`keep` bytes of each stream are kept; `every` is seconds, 0 is once, at the end."""
+
+    keep: int
+    every: float
+
+
+class Capture:
+    """One stream of one executor. Goes on behind what the file already has."""
+
+    def __init__(self, path: Path, pace: Pace, about: Callable[..., Printed]) -> None:
+        self.path = path
+        self._pace = pace
+        self._about = about
+        self._file: IO[bytes] = path.open("ab")
+        self.size = self._file.tell()
+        self._told = self.size
+        self._held = bytearray()
+        self._recent = bytearray()
+
+    async def write(self, piece: bytes) -> None:
+        self.size += len(piece)
+        self._held += piece
+        keep = self._pace.keep + UNFINISHED
+        self._recent += piece[-keep:]
+        del self._recent[:-keep]
+        if len(self._held) >= HELD:
+            await self.flush()
+
+    async def flush(self) -> None:
+        held, self._held = bytes(self._held), bytearray()
+        if held:
+            await asyncio.to_thread(self._file.write, held)
+            await asyncio.to_thread(self._file.flush)
+
+    def news(self, *, final: bool) -> Printed | None:
+        """What has not been told yet, no more of it than is kept; None where there is nothing."""
+        start = max(self._told, self.size - self._pace.keep)
+        if not self._pace.keep or start >= self.size:
+            return None
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text = decoder.decode(bytes(self._recent[start - self.size :]), final=final)
+        end = self.size - len(decoder.getstate()[0])
+        if end <= start:
+            return None
+        self._told = end
+        return self._about(start=start, end=end, text=text, keep=self._pace.keep)
+
+    async def close(self) -> None:
+        await self.flush()
+        self._file.close()
+
+
+class Capturing:
+    """Both streams of one executor; `tell` hears their ends at the pace that was asked for."""
+
+    def __init__(
+        self,
+        task_id: TaskId,
+        index: int,
+        folder: Path,
+        pace: Pace,
+        now: Clock,
+    ) -> None:
+        self._pace = pace
+        self._streams = {
+            stream: Capture(folder / f"{stream}-{index}", pace, _about(task_id, index, stream, now))
+            for stream in Stream
+        }
+        self._dirty = asyncio.Event()
+
+    @property
+    def sizes(self) -> Mapping[Stream, int]:
+        return {stream: one.size for stream, one in self._streams.items()}
+
+    def path(self, stream: Stream) -> Path:
+        return self._streams[stream].path
+
+    async def take(self, chunks: AsyncIterator[Chunk]) -> None:
+        """Keep all that comes, until it ends."""
+        async for chunk in chunks:
+            await self._streams[chunk.stream].write(chunk.data)
+            self._dirty.set()
+
+    async def tell_forever(self, tell: Callable[[Printed], Awaitable[object]]) -> None:
+        """The first bytes at once, and then as often as the pace allows."""
+        while self._pace.every > 0:
+            await self._dirty.wait()
+            self._dirty.clear()
+            for one in self.news(final=False):
+                await tell(one)
+            await asyncio.sleep(self._pace.every)
+
+    def news(self, *, final: bool) -> tuple[Printed, ...]:
+        said = (one.news(final=final) for one in self._streams.values())
+        return tuple(one for one in said if one)
+
+    async def close(self) -> None:
+        for one in self._streams.values():
+            await one.close()
+
+
+def _about(task_id: TaskId, index: int, stream: Stream, now: Clock) -> Callable[..., Printed]:
+    def printed(*, start: int, end: int, text: str, keep: int) -> Printed:
+        return Printed(task_id, now(), index, stream, start, end, text, keep)
+
+    return printed

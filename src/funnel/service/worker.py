@@ -1,0 +1,263 @@
+"""Running one attempt at a task from start to end."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from funnel.core.error import Fenced, FunnelError, InvalidTransition, NotFound
+from funnel.core.event import Level, Logged, MetadataAdded, OutputsStored, StateChanged
+from funnel.core.fold import Progress
+from funnel.core.plan import Plan, make_plan
+from funnel.core.query import Scope, View
+from funnel.core.slots import GB
+from funnel.core.state import State, is_final
+from funnel.core.task import ExecutorLog, Task, TaskId
+from funnel.core.value import Value
+from funnel.ports import Clock, Record, Runtime, Storage
+from funnel.service.executor import Bench, Run
+from funnel.service.journal import Journal
+from funnel.service.outcome import ExecutorFailed, Finished, Outcome, SystemFailed, final_state
+from funnel.service.output import Pace
+from funnel.service.publish import publish
+from funnel.service.stage import Transfers, stage
+from funnel.service.together import together
+from funnel.service.workplace import Workplace
+
+log = logging.getLogger(__name__)
+
+EVERYONE: Final = Scope(owner=None)
+NOW: Final = timedelta(0)
+
+
+class WorkerSettings(
+    Value,
+    kw_only=True,
+    rename={
+        "work_dir": "WorkDir",
+        "log_update_rate": "LogUpdateRate",
+        "log_tail_size": "LogTailSize",
+        "leave_work_dir": "LeaveWorkDir",
+        "max_parallel_transfers": "MaxParallelTransfers",
+        "polling_rate": "PollingRate",
+        "strict_outputs": "StrictOutputs",
+        "copy_inputs": "CopyInputs",
+        "stop_grace": "StopGrace",
+        "default_cpu_cores": "DefaultCpuCores",
+        "default_ram_gb": "DefaultRamGb",
+    },
+):
+    """
+    `WorkDir`: where attempts have their files. `LeaveWorkDir`: keep them, to look into.
+
+    `LogUpdateRate`: how often what a container prints is kept for readers; 0 is once, at its
+    end. `LogTailSize`: how many bytes of each stream are kept so; 0 is none.
+    `MaxParallelTransfers`: files of one task that are brought or stored at once.
+    `PollingRate`: taken for the sake of old files; a cancel needs no polling.
+    `StrictOutputs`: an output that is missing after success fails the task.
+    `CopyInputs`: copy local inputs rather than mount them where they are.
+    `StopGrace`: between asking a container to stop and killing it.
+    `DefaultCpuCores`, `DefaultRamGb`: limits of a container whose task asks for none; 0 is none.
+    """
+
+    work_dir: str = "funnel-work-dir"
+    log_update_rate: timedelta = timedelta(seconds=5)
+    log_tail_size: int = 10_000
+    leave_work_dir: bool = False
+    max_parallel_transfers: int = 10
+    polling_rate: timedelta = timedelta(seconds=5)
+    strict_outputs: bool = False
+    copy_inputs: bool = False
+    stop_grace: timedelta = timedelta(seconds=10)
+    default_cpu_cores: int = 1
+    default_ram_gb: float = 0.0
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(keep=self.log_tail_size, every=self.log_update_rate.total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Runs attempts in this process; `hostname` is told to readers."""
+
+    tasks: Record
+    storage: Storage
+    runtime: Runtime
+    settings: WorkerSettings
+    hostname: str
+    now: Clock
+
+    async def run(self, task_id: TaskId, fence: int) -> None:
+        """
+        Run an attempt, or what an earlier worker left of it, to its end.
+
+        When this is cancelled, the database decides: of a task that is over, the containers
+        are stopped; of any other they are left to the next worker.
+        """
+        task = await self.tasks.get(task_id, View.FULL, EVERYONE)
+        progress = await self.tasks.progress(task_id)
+        await Try(self, task, fence).run(progress)
+
+
+class Try:
+    """One attempt at a task."""
+
+    def __init__(self, worker: Worker, task: Task, fence: int) -> None:
+        self._worker = worker
+        self._task = task
+        self._fence = fence
+        self._place = Workplace.of(Path(worker.settings.work_dir), task.id, fence)
+
+    async def run(self, before: Progress) -> None:
+        if is_final(before.state) or before.fence != self._fence:
+            await self._clear()
+            return
+        journal = Journal(self._worker.tasks, before)
+        try:
+            outcome = await self._outcome(journal, before)
+            await self._finish(journal, outcome)
+        except (Fenced, InvalidTransition, NotFound) as word:
+            log.info("attempt %d of %s is over: %s", self._fence, self._task.id, word)
+        except asyncio.CancelledError:
+            if not await asyncio.shield(self._is_over()):
+                raise
+        await asyncio.shield(self._clear())
+
+    async def _outcome(self, journal: Journal, before: Progress) -> Outcome:
+        try:
+            if before.state is State.QUEUED:
+                await self._begin(journal)
+            await self._place.make()
+            bench = await self._bench(journal)
+            if before.state is not State.RUNNING:
+                await self._prepare(bench)
+            outcome = await self._execute(bench, before.logs[-1].logs)
+            return await self._publish(bench, outcome, before)
+        except (Fenced, InvalidTransition):
+            raise
+        except (FunnelError, OSError) as error:
+            await journal.note(self._logged("System error", Level.ERROR, {"error": str(error)}))
+            return SystemFailed(str(error))
+
+    async def _begin(self, journal: Journal) -> None:
+        task_id, now = self._task.id, self._worker.now()
+        await journal.record(
+            StateChanged(task_id, now, State.INITIALIZING),
+            self._logged("Version", Level.INFO, {"Version": version("funnel-tes")}),
+            MetadataAdded(task_id, now, {"hostname": self._worker.hostname}),
+        )
+
+    async def _bench(self, journal: Journal) -> Bench:
+        settings, resources = self._worker.settings, self._task.resources
+        memory = (resources.ram_gb or settings.default_ram_gb) * GB
+        return Bench(
+            task=self._task,
+            fence=self._fence,
+            plan=await asyncio.to_thread(self._plan),
+            place=self._place,
+            journal=journal,
+            runtime=self._worker.runtime,
+            pace=settings.pace,
+            cpus=float(resources.cpu_cores or settings.default_cpu_cores),
+            memory_bytes=round(memory),
+            now=self._worker.now,
+        )
+
+    def _plan(self) -> Plan:
+        """Blocks: it looks where the inputs are."""
+        storage, inputs = self._worker.storage, self._task.inputs
+        urls = {index: one.url for index, one in enumerate(inputs) if not one.content}
+        shared = frozenset(index for index, url in urls.items() if storage.shared(url))
+        here = {index: storage.in_place(url) for index, url in urls.items()}
+        in_place = {
+            index: str(path)
+            for index, path in here.items()
+            if path and (index in shared or not self._worker.settings.copy_inputs)
+        }
+        return make_plan(self._task, PurePosixPath(self._place.root), in_place, shared=shared)
+
+    async def _prepare(self, bench: Bench) -> None:
+        """Bring inputs and images, both at once."""
+        images = dict.fromkeys(one.image for one in self._task.executors)
+        await together(
+            [
+                stage(bench.plan, self._place.root, self._transfers(bench.journal)),
+                *(self._worker.runtime.pull(image) for image in images),
+            ]
+        )
+        await bench.journal.record(StateChanged(self._task.id, self._worker.now(), State.RUNNING))
+
+    async def _execute(self, bench: Bench, before: tuple[ExecutorLog, ...]) -> Outcome:
+        for index, executor in enumerate(self._task.executors):
+            known = before[index] if index < len(before) else None
+            code = known.exit_code if known else None
+            if code is None:
+                code = await Run(bench, index, known).to_exit()
+            if code and not executor.ignore_error:
+                return ExecutorFailed(index, code)
+        return Finished()
+
+    async def _publish(self, bench: Bench, outcome: Outcome, before: Progress) -> Outcome:
+        """Of a failed attempt too, what is there; its first failure stays its outcome."""
+        if before.logs[-1].outputs:
+            return outcome
+        ok = isinstance(outcome, Finished)
+        try:
+            stored = await publish(
+                self._task,
+                bench.tree(),
+                self._transfers(bench.journal),
+                strict=self._worker.settings.strict_outputs,
+                ok=ok,
+            )
+        except (FunnelError, OSError) as error:
+            if ok or isinstance(error, Fenced | InvalidTransition):
+                raise
+            await bench.journal.note(
+                self._logged("upload failed", Level.ERROR, {"error": str(error)})
+            )
+            return outcome
+        if stored:
+            await bench.journal.note(OutputsStored(self._task.id, self._worker.now(), stored))
+        return outcome
+
+    async def _finish(self, journal: Journal, outcome: Outcome) -> None:
+        if isinstance(outcome, ExecutorFailed):
+            fields = {"error": f"executor {outcome.index} ended with exit code {outcome.code}"}
+            await journal.note(self._logged("Exec error", Level.ERROR, fields))
+        await journal.record(StateChanged(self._task.id, self._worker.now(), final_state(outcome)))
+
+    async def _is_over(self) -> bool:
+        try:
+            progress = await self._worker.tasks.progress(self._task.id)
+        except NotFound:
+            return True
+        return is_final(progress.state) or progress.fence != self._fence
+
+    async def _clear(self) -> None:
+        """Leave no container and no file behind; what cannot be done now is left to the sweep."""
+        try:
+            await self._remove_containers()
+            if not self._worker.settings.leave_work_dir:
+                await self._place.clear(self._worker.runtime, self._task.executors[0].image)
+        except (FunnelError, OSError) as error:
+            log.warning("attempt %d of %s left something: %s", self._fence, self._task.id, error)
+
+    async def _remove_containers(self) -> None:
+        runtime, grace = self._worker.runtime, self._worker.settings.stop_grace
+        found = await runtime.found(task_id=self._task.id)
+        await together(runtime.remove(one.id, grace=grace if one.running else NOW) for one in found)
+
+    def _transfers(self, journal: Journal) -> Transfers:
+        async def note(level: Level, message: str, fields: Mapping[str, str]) -> None:
+            await journal.note(self._logged(message, level, fields))
+
+        return Transfers(self._worker.storage, note, self._worker.settings.max_parallel_transfers)
+
+    def _logged(self, message: str, level: Level, fields: Mapping[str, str]) -> Logged:
+        return Logged(self._task.id, self._worker.now(), message, level, fields)

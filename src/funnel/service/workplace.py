@@ -1,0 +1,65 @@
+"""Where an attempt has its files."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from funnel.core.container import Stream
+from funnel.core.error import FunnelError
+from funnel.core.task import TaskId
+from funnel.ports import Housekeeping
+from funnel.safepath import remove_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """
+    `<work directory>/<task>/<attempt>/`: `root` is what containers see, `private` is ours.
+
+    Nobody else on this machine may enter it; containers see only what is mounted.
+    """
+
+    top: Path
+
+    @classmethod
+    def of(cls, work_dir: Path, task_id: TaskId, fence: int) -> "Workplace":
+        return cls(work_dir.absolute() / task_id / str(fence))
+
+    @property
+    def root(self) -> Path:
+        return self.top / "root"
+
+    @property
+    def private(self) -> Path:
+        return self.top / "private"
+
+    def fed(self, index: int) -> Path:
+        """Is there once all of an executor's standard input has been written."""
+        return self.private / f"{index}.fed"
+
+    def captured(self, index: int, stream: Stream) -> Path:
+        return self.private / f"{stream}-{index}"
+
+    async def make(self) -> None:
+        await asyncio.to_thread(self._make)
+
+    def _make(self) -> None:
+        for folder in (self.top.parent, self.top, self.private):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def clear(self, housekeeping: Housekeeping, image: str) -> None:
+        """Delete all of it, what a container's root left too. Raises `FunnelError`."""
+        if await asyncio.to_thread(remove_tree, self.top):
+            await asyncio.to_thread(self._leave)
+            return
+        await housekeeping.erase(self.top, image)
+        if not await asyncio.to_thread(remove_tree, self.top):
+            raise FunnelError(f"{self.top} cannot be removed; remove it by hand")
+        await asyncio.to_thread(self._leave)
+
+    def _leave(self) -> None:
+        """The task's own directory goes with its last attempt."""
+        try:
+            self.top.parent.rmdir()
+        except OSError:
+            return

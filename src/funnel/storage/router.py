@@ -1,0 +1,45 @@
+"""Many storages behind one: the first that takes the URL."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from funnel.core.error import Invalid
+from funnel.ports import Object, Storage
+
+
+class Router:
+    """Answers `ports.Storage` with the storages it was given, by the URL alone."""
+
+    def __init__(self, storages: Sequence[Storage]) -> None:
+        self._storages = storages
+
+    def takes(self, url: str) -> bool:
+        return any(one.takes(url) for one in self._storages)
+
+    def in_place(self, url: str) -> Path | None:
+        return self._for(url).in_place(url)
+
+    def shared(self, url: str) -> bool:
+        return self._for(url).shared(url)
+
+    def roots(self) -> tuple[str, ...]:
+        return tuple(root for one in self._storages for root in one.roots())
+
+    async def stat(self, url: str) -> Object:
+        return await self._for(url).stat(url)
+
+    async def list_objects(self, url: str) -> Sequence[Object]:
+        return await self._for(url).list_objects(url)
+
+    async def get(self, url: str, to: Path) -> Object:
+        return await self._for(url).get(url, to)
+
+    async def put(self, source: IO[bytes], url: str) -> Object:
+        return await self._for(url).put(source, url)
+
+    def _for(self, url: str) -> Storage:
+        for one in self._storages:
+            if one.takes(url):
+                return one
+        raise Invalid(f"no storage takes {url}; check its scheme, and the storages in the settings")
