@@ -1,0 +1,128 @@
+"""TES JSON in, TES JSON out."""
+
+import json as plain
+import re
+from typing import Any, Final, cast
+
+from msgspec import ValidationError, convert, json
+from msgspec.structs import replace
+
+from funnel.core.error import Invalid
+from funnel.core.query import Page
+from funnel.core.task import Executor, Input, Output, Resources, Spec, Task, TaskLog
+from funnel.wire.tolerant import SERVER_MADE, Doubled, normal
+
+UNKNOWN_EXIT_CODE: Final = -1
+
+_SPEC: Final = frozenset(Spec.__struct_fields__) | SERVER_MADE
+_RESOURCES: Final = frozenset(Resources.__struct_fields__)
+_LISTS: Final = tuple(
+    (name, frozenset(part.__struct_fields__))
+    for name, part in (("executors", Executor), ("inputs", Input), ("outputs", Output))
+)
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_LONGEST: Final = 18
+
+
+class _Twice(Exception):
+    """A name stands twice in one object."""
+
+
+def read_spec(body: bytes) -> Spec:
+    """
+    What a client posts to `/tasks` (TES 1.1 `tesTask`); fields that the server makes are ignored.
+
+    Nothing and null are absent, everywhere. Raises `Invalid` with all the fields that are
+    unknown or of the wrong type.
+    """
+    try:
+        text = body.decode()
+        given = _decoded(text) if text.strip() else None
+    except RecursionError as error:
+        raise Invalid("not a task: nested too deeply") from error
+    except ValueError as error:
+        raise Invalid(f"not a task: {error}") from error
+    if given is None:
+        return Spec()
+    if not _SURROGATE.search(text) and _has_our_names(given):
+        try:
+            return convert(given, Spec)
+        except ValidationError:
+            pass
+    return convert(normal(given), Spec)
+
+
+def write_task(task: Task) -> bytes:
+    """TES JSON; what is absent or at its default is left out, but never an exit code."""
+    return json.encode(_with_exit_codes(task) if task.logs else task)
+
+
+def write_page(page: Page) -> bytes:
+    """TES 1.1 `tesListTasksResponse`."""
+    if any(task.logs for task in page.tasks):
+        page = replace(page, tasks=tuple(_with_exit_codes(task) for task in page.tasks))
+    return json.encode(page)
+
+
+def _with_exit_codes(task: Task) -> Task:
+    if all(one.exit_code is not None for log in task.logs for one in log.logs):
+        return task
+    return replace(task, logs=tuple(_with_exit_code(log) for log in task.logs))
+
+
+def _with_exit_code(log: TaskLog) -> TaskLog:
+    logs = (
+        one if one.exit_code is not None else replace(one, exit_code=UNKNOWN_EXIT_CODE)
+        for one in log.logs
+    )
+    return replace(log, logs=tuple(logs))
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return _strict.decode(text)
+    except _Twice:
+        return _marking.decode(text)
+
+
+def _has_our_names(given: Any) -> bool:
+    """Whether each object has only names of ours; what is no object here, has none."""
+    return (
+        _is_object(given, _SPEC)
+        and _is_object(given.get("resources", {}), _RESOURCES)
+        and all(_are_objects(given.get(name, []), known) for name, known in _LISTS)
+    )
+
+
+def _are_objects(given: Any, known: frozenset[str]) -> bool:
+    return type(given) is list and all(_is_object(one, known) for one in cast("list[Any]", given))
+
+
+def _is_object(given: Any, known: frozenset[str]) -> bool:
+    return type(given) is dict and given.keys() <= known
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Twice
+    return found
+
+
+def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    names = [name for name, _ in pairs]
+    doubled = Doubled(pairs)
+    doubled.name = next(name for name in found if names.count(name) > 1)
+    return doubled
+
+
+def _integer(digits: str) -> int | float:
+    """As a float where it is too long to be any field's; then the field can be named."""
+    return int(digits) if len(digits) <= _LONGEST else float(digits)
+
+
+_strict: Final = plain.JSONDecoder(object_pairs_hook=_once, parse_int=_integer)
+_marking: Final = plain.JSONDecoder(object_pairs_hook=_marked, parse_int=_integer)
