@@ -8,6 +8,7 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import (
     BaseConnector,
+    ClientConnectorError,
     ClientError,
     ClientResponse,
     ClientSession,
@@ -87,7 +88,7 @@ class Engine:
             words = f"has not answered {method} {path} within {seconds:g} s"
             raise Late(f"the container engine at {self.address.url} {words}") from error
         except (ClientError, OSError) as error:
-            words = f"does not answer: {error}"
+            words = f"does not answer: {_why(error)}"
             raise Unavailable(f"the container engine at {self.address.url} {words}") from error
 
     async def do(
@@ -128,7 +129,7 @@ async def reached(candidates: Iterable[Address], seconds: float) -> AsyncGenerat
             try:
                 await engine.agree()
             except Unavailable as error:
-                tried.append(f"{address.url} ({address.origin}): {error.__cause__ or error}")
+                tried.append(f"{address.origin}: {error}")
                 continue
             yield engine
             return
@@ -148,6 +149,11 @@ def _connector(address: Address) -> BaseConnector:
         return UnixConnector(address.socket, limit=0, force_close=True)
     context = tls(address.certificates) if address.certificates else True
     return TCPConnector(limit=0, force_close=True, ssl=context)
+
+
+def _why(error: ClientError | OSError) -> str:
+    cause = error.os_error if isinstance(error, ClientConnectorError) else error
+    return (cause.strerror if isinstance(cause, OSError) else "") or str(cause)
 
 
 def _message(body: bytes) -> str:
