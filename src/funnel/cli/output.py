@@ -1,0 +1,68 @@
+"""What commands print: JSON for programs, tables for people."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+import click
+from msgspec import json, to_builtins
+
+from funnel.client.answer import Json
+from funnel.core.task import Task
+
+MAPS: Final = frozenset({"tags", "env", "metadata", "backend_parameters"})
+"""Fields whose names below are the user's own."""
+
+
+def camel(name: str) -> str:
+    """
+    The name that the Go Funnel's commands print.
+
+    >>> camel("cpu_cores")
+    'cpuCores'
+    """
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def shown(value: Json) -> Json:
+    """Plain data with names in camel case and without what is empty; zeros stay."""
+    if isinstance(value, dict):
+        pairs = ((key, one if key in MAPS else shown(one)) for key, one in value.items())
+        return {camel(key): one for key, one in pairs if not _is_empty(one)}
+    if isinstance(value, list):
+        return [shown(one) for one in value]
+    return value
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.format(json.encode(shown(to_builtins(value))), indent=2).decode())
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as they must be; control characters are made harmless."""
+    lines = [[_harmless(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def for_people(output: str | None) -> bool:
+    """Whether to print a table: as asked, or else when somebody is looking."""
+    return output == "table" or (output is None and sys.stdout.isatty())
+
+
+def task_row(task: Task) -> list[str]:
+    created = (
+        task.creation_time.astimezone().strftime("%Y-%m-%d %H:%M") if task.creation_time else ""
+    )
+    return [task.id, str(task.state), created, task.name]
+
+
+def _harmless(text: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _is_empty(value: Json) -> bool:
+    return value is None or value in ("", [], {})

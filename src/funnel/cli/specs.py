@@ -1,0 +1,49 @@
+"""Tasks from files."""
+
+from collections.abc import Iterator
+from json import JSONDecodeError, JSONDecoder
+
+from funnel.core.error import Invalid, Problem
+from funnel.core.task import Spec
+from funnel.core.validate import check
+from funnel.wire.json import read_spec
+
+
+def read_specs(content: bytes, *, where: str) -> list[Spec]:
+    """The tasks of concatenated JSON, checked. Raises `Invalid` that says which is wrong."""
+    texts = list(_texts(content, where))
+    return [
+        _checked(text, where if len(texts) == 1 else f"{where}, task {number}")
+        for number, text in enumerate(texts, 1)
+    ]
+
+
+def _texts(content: bytes, where: str) -> Iterator[bytes]:
+    """The JSON documents of a stream, one after another."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Invalid(f"{where} is not text in UTF-8") from None
+    decoder, at = JSONDecoder(), 0
+    while rest := text[at:].lstrip():
+        at = len(text) - len(rest)
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except JSONDecodeError as error:
+            place = f"line {error.lineno} column {error.colno}"
+            raise Invalid(f"{where} is not JSON: {error.msg} at {place}") from None
+        except RecursionError:
+            raise Invalid(f"{where} is nested too deeply") from None
+        yield text[at:end].encode()
+        at = end
+
+
+def _checked(text: bytes, where: str) -> Spec:
+    try:
+        spec = read_spec(text)
+        check(spec)
+    except Invalid as error:
+        problems = error.problems or (Problem("", str(error)),)
+        lines = [" ".join(filter(None, (one.field, one.message))) for one in problems]
+        raise Invalid(f"{where}: {'; '.join(lines)}", error.problems) from error
+    return spec

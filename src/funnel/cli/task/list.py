@@ -1,0 +1,83 @@
+"""`funnel task list`."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import click
+from msgspec import convert
+
+from funnel.cli.client import talk
+from funnel.cli.output import for_people, print_json, print_table, task_row
+from funnel.cli.talk import server_option
+from funnel.cli.words import STATES, output_option, pairs, view_option
+from funnel.client.http import Client, Filter
+from funnel.core.query import Page, View
+from funnel.core.state import State
+from funnel.core.value import Value
+
+MOST = 2047
+
+
+class Asked(Value, kw_only=True):
+    """What was asked for on the command line."""
+
+    view: str
+    page_size: int | None
+    page_token: str
+    all_pages: bool
+    state: str | None
+    tag: tuple[str, ...]
+    name_prefix: str
+    output: str | None
+    server: str | None
+
+
+@click.command("list")
+@view_option("basic")
+@click.option("-s", "--page-size", type=click.IntRange(1, MOST), help=f"At most {MOST}.")
+@click.option("-p", "--page-token", default="", help="Go on where another page ended.")
+@click.option("--all", "all_pages", is_flag=True, help="All pages.")
+@click.option(
+    "--state", type=click.Choice(STATES, case_sensitive=False), help="Only in this state."
+)
+@click.option("--tag", metavar="KEY=VALUE", multiple=True, help="Only with this tag; repeatable.")
+@click.option("--name-prefix", default="", help="Only names that begin so.")
+@output_option("table", "json")
+@server_option
+def list_tasks(**given: Any) -> None:
+    """List tasks, newest first: a table on a terminal, JSON elsewhere."""
+    asked = convert(given, Asked)
+    page = talk(asked.server, lambda client: _found(client, asked))
+    if not for_people(asked.output):
+        print_json(page)
+        return
+    print_table(("ID", "STATE", "CREATED", "NAME"), [task_row(task) for task in page.tasks])
+    if page.next_page_token:
+        click.echo("There are more: add --all, or --page-token " + page.next_page_token, err=True)
+
+
+async def _found(client: Client, asked: Asked) -> Page:
+    if not asked.all_pages:
+        return await _page(client, asked, asked.page_size, asked.page_token)
+    tasks = [task async for page in _pages(client, asked) for task in page.tasks]
+    return Page(tasks=tuple(tasks))
+
+
+async def _pages(client: Client, asked: Asked) -> AsyncIterator[Page]:
+    token = asked.page_token
+    while True:
+        page = await _page(client, asked, asked.page_size or MOST, token)
+        yield page
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def _page(client: Client, asked: Asked, size: int | None, token: str) -> Page:
+    which = Filter(
+        state=State(asked.state.upper()) if asked.state else None,
+        name_prefix=asked.name_prefix,
+        tags=pairs("--tag", asked.tag),
+    )
+    view = View(asked.view.upper())
+    return await client.list_tasks(which, view=view, page_size=size, page_token=token)

@@ -1,0 +1,30 @@
+"""`funnel task wait`."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from funnel.cli.client import talk
+from funnel.cli.talk import server_option
+from funnel.cli.waiting import ended
+from funnel.client.http import Client
+from funnel.core.error import FunnelError
+from funnel.core.state import State
+
+
+@click.command("wait")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@server_option
+def wait(ids: Sequence[str], server: str | None) -> None:
+    """Wait until all tasks have ended; fails when one of them has failed."""
+
+    async def deed(client: Client) -> list[State]:
+        return list(await asyncio.gather(*(ended(client, one) for one in ids)))
+
+    states = zip(ids, talk(server, deed), strict=True)
+    failed = [(one, state) for one, state in states if state is not State.COMPLETE]
+    if failed:
+        raise FunnelError(
+            "; ".join(f"Task {one} exited with state {state}" for one, state in failed)
+        )

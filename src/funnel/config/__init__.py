@@ -1,0 +1,17 @@
+"""Settings from a YAML file, the environment and flags: strict about names, kind about mistakes."""
+
+from funnel.config.config import Config, load
+from funnel.config.sections import Formatter, Level, Logger, RPCClient, Server, TaskAccess
+from funnel.config.show import show
+
+__all__ = [
+    "Config",
+    "Formatter",
+    "Level",
+    "Logger",
+    "RPCClient",
+    "Server",
+    "TaskAccess",
+    "load",
+    "show",
+]

@@ -1,0 +1,155 @@
+"""All settings of a process, from where they are written to what the parts get."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from funnel.config.known import OWN, root, sections
+from funnel.config.reading import Partial, Reader, build, merged
+from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET, SINKS
+from funnel.config.sections import Logger, RPCClient, Server, TaskAccess, Top
+from funnel.config.shape import near
+from funnel.config.sources import Flags, Tree, from_environment, from_file, from_flags
+from funnel.core.error import Invalid, Problem
+from funnel.core.value import Value
+from funnel.plugins import Plugin, names
+from funnel.service.worker import WorkerSettings
+
+S = TypeVar("S", bound=Value)
+
+
+class Config(Value, kw_only=True):
+    """Every setting, checked. `parts` are the settings of the plugins, by section."""
+
+    database: str
+    compute: str
+    runtime: str
+    event_writers: tuple[str, ...]
+    server: Server
+    rpc_client: RPCClient
+    logger: Logger
+    worker: WorkerSettings
+    parts: Mapping[str, Value]
+    warnings: tuple[str, ...] = ()
+    """What was asked for and cannot be done yet."""
+
+    def part(self, plugin: Plugin[S, Any]) -> S:
+        """What a plugin's section says, or its defaults."""
+        found = self.parts.get(plugin.section)
+        return found if isinstance(found, plugin.settings) else plugin.settings()
+
+
+def load(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Flags | None = None,
+) -> Config:
+    """
+    Settings from a file, over which variables win, over which flags win.
+
+    Raises `Invalid` with every problem, and `NotFound` for no file.
+    """
+    sources: list[tuple[str, Tree]] = []
+    if path is not None:
+        sources.append((str(path), from_file(path)))
+    sources.append(("from the environment", from_environment(environ or {})))
+    sources.append(("", from_flags(flags or {})))
+    return read(sources)
+
+
+def read(sources: Sequence[tuple[str, Tree]]) -> Config:
+    """Settings from trees of text, each with its origin; later ones win."""
+    known = sections()
+    shape = root(known)
+    readers = [Reader(origin) for origin, _ in sources]
+    given = merged(
+        [
+            reader.section(tree, shape, NOT_YET)
+            for reader, (_, tree) in zip(readers, sources, strict=True)
+        ]
+    )
+    _refuse([problem for reader in readers for problem in reader.problems])
+    ignored = [_warning(path) for reader in readers for path in reader.ignored]
+    return _config(given, known, ignored)
+
+
+def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence[str]) -> Config:
+    parts = {name: build(cls, given.get(name, Partial()), name) for name, cls in known.items()}
+    chosen, more = _chosen(given)
+    server, rpc = _as(Server, parts), _as(RPCClient, parts)
+    if server.task_access is not TaskAccess.ALL:
+        more.append(f"Server.TaskAccess {server.task_access} is not supported yet: it is All")
+    if not rpc.server_address:
+        rpc = replace(rpc, server_address=f"{server.host_name}:{server.rpc_port}")
+    return Config(
+        database=chosen.database,
+        compute=chosen.compute,
+        runtime=chosen.runtime,
+        event_writers=chosen.event_writers,
+        server=server,
+        rpc_client=rpc,
+        logger=_as(Logger, parts),
+        worker=_as(WorkerSettings, parts),
+        parts={name: part for name, part in parts.items() if name not in OWN},
+        warnings=(*warnings, *more),
+    )
+
+
+def _as(cls: type[S], parts: Mapping[str, Value]) -> S:
+    (found,) = [part for part in parts.values() if type(part) is cls]
+    return found
+
+
+def _chosen(given: Partial) -> tuple[Top, list[str]]:
+    """Which adapters are used, and what is said about those that we do not have yet."""
+    top = Top(**{name: value for name, value in given.items() if not isinstance(value, Partial)})
+    warnings: list[str] = []
+    database = top.database.lower()
+    if database in EMBEDDED:
+        warnings.append(f"Database {top.database} is not supported yet: sqlite is used instead")
+        database = "sqlite"
+    top = replace(
+        top,
+        database=_one_of("Database", "database", database, DATABASES),
+        compute=_one_of("Compute", "compute", top.compute.lower(), BACKENDS),
+        runtime=_one_of("Runtime", "runtime", top.runtime.lower(), frozenset()),
+        event_writers=tuple(_writers(top, warnings)),
+    )
+    return top, warnings
+
+
+def _one_of(setting: str, kind: str, name: str, not_yet: frozenset[str]) -> str:
+    known = names(kind)
+    if name in known:
+        return name
+    if name in not_yet:
+        what = f"{name!r} is not supported yet, use {' or '.join(known)}"
+    else:
+        what = f"{name!r} is not known{near(name, known)}; there is {', '.join(known)}"
+    raise Invalid(f"{setting}: {what}", (Problem(setting, what),))
+
+
+def _writers(top: Top, warnings: list[str]) -> list[str]:
+    used: list[str] = []
+    for name in dict.fromkeys(one.lower() for one in top.event_writers):
+        if name in {"log", "sqlite"}:
+            used.append(name)
+        elif name in SINKS:
+            warnings.append(f"EventWriters: {name} is not supported yet and is ignored")
+        else:
+            what = f"{name!r} is not known{near(name, ('log', *SINKS))}"
+            raise Invalid(f"EventWriters: {what}", (Problem("EventWriters", what),))
+    return used
+
+
+def _warning(path: str) -> str:
+    if path in {"Server.BasicAuth", "Server.OidcAuth"}:
+        return f"{path} is not supported yet: everybody who can reach the server may use it"
+    return f"{path} is not supported yet and is ignored"
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise Invalid("\n".join(f"{one.field} {one.message}" for one in problems), tuple(problems))

@@ -1,0 +1,37 @@
+"""The whole tree of settings: the program's own sections and those of the plugins."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from funnel.config.sections import Logger, RPCClient, Server, Top
+from funnel.config.shape import Key, Shape, plain, shape
+from funnel.core.value import Value
+from funnel.plugins import find, names
+from funnel.service.worker import WorkerSettings
+
+KINDS: Final = ("database", "compute", "runtime", "storage")
+
+OWN: Final[Mapping[str, type[Value]]] = {
+    "Server": Server,
+    "RPCClient": RPCClient,
+    "Logger": Logger,
+    "Worker": WorkerSettings,
+}
+
+
+def plugin_sections() -> Mapping[str, type[Value]]:
+    """The sections of the plugins that are installed."""
+    plugins = [find(kind, name) for kind in KINDS for name in names(kind)]
+    return {one.section: one.settings for one in plugins if one.section}
+
+
+def sections() -> Mapping[str, type[Value]]:
+    return {**OWN, **plugin_sections()}
+
+
+def root(sections: Mapping[str, type[Value]]) -> Shape:
+    """The top of the tree: its own settings, and each section as a key named like itself."""
+    return {
+        **shape(Top),
+        **{plain(name): Key(name, name, cls) for name, cls in sections.items()},
+    }

@@ -1,0 +1,81 @@
+"""The sections of the settings file that belong to the program itself."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from funnel.config.shape import display
+from funnel.core.value import Value
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class TaskAccess(StrEnum):
+    ALL = "All"
+    OWNER = "Owner"
+    OWNER_OR_ADMIN = "OwnerOrAdmin"
+
+
+class Level(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Formatter(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class Top(Value, kw_only=True, rename=display):
+    """Which adapters are used, by name."""
+
+    database: str = "sqlite"
+    """Where tasks are kept."""
+    compute: str = "local"
+    """Where workers run: local is this machine, noop runs nothing."""
+    runtime: str = "docker"
+    """What runs a container."""
+    event_writers: tuple[str, ...] = ("log",)
+    """Who else hears of events."""
+
+
+class Server(Value, kw_only=True, rename=display):
+    """The server's doors."""
+
+    service_name: str = "Funnel"
+    """The name in service-info."""
+    host_name: str = "localhost"
+    """Where to listen. localhost: only this machine gets in; 0.0.0.0: everybody who reaches it."""
+    http_port: Port = 8000
+    """0 lets the system choose a free one."""
+    rpc_port: Port = 9090
+    """For workers and nodes; not in use yet."""
+    disable_http_cache: bool = True
+    """Tell browsers and proxies not to keep answers."""
+    task_access: TaskAccess = TaskAccess.ALL
+    """Whose tasks a user may see. Only All is supported yet."""
+
+
+class RPCClient(Value, kw_only=True, rename=display):
+    """How workers and nodes reach the server; not in use yet."""
+
+    server_address: str = ""
+    """Empty: Server.HostName and Server.RPCPort."""
+    timeout: timedelta | None = timedelta(seconds=60)
+    """For one call; a negative one, or disabled, waits for ever."""
+    max_retries: int = 10
+
+
+class Logger(Value, kw_only=True, rename=display):
+    """The program's own log."""
+
+    level: Level = Level.INFO
+    formatter: Formatter = Formatter.TEXT
+    """text for people, json for machines: one object a line."""
+    output_file: str = ""
+    """Append to this file; empty: standard error."""

@@ -1,0 +1,73 @@
+"""Which settings there are: names and types of a settings class, and how names are compared."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeGuard
+
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo, fields
+
+from funnel.core.value import Value
+
+ACRONYMS: Final = {"http": "HTTP", "rpc": "RPC", "url": "URL", "id": "ID", "sql": "SQL"}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting: `display` is how people know it, `name` the field, `type` its annotation."""
+
+    display: str
+    name: str
+    type: Any
+    default: Any = NODEFAULT
+
+
+Shape: TypeAlias = Mapping[str, Key]
+"""The settings of one section by their `plain` names."""
+
+
+def plain(name: str) -> str:
+    """
+    What is left of a name when case and separators do not matter.
+
+    >>> plain("http_port") == plain("HTTPPort") == plain("http-port")
+    True
+    """
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def display(name: str) -> str:
+    """
+    The name of a field as the settings file has it; use as `rename=display`.
+
+    >>> display("http_port"), display("disable_http_cache")
+    ('HTTPPort', 'DisableHTTPCache')
+    """
+    return "".join(ACRONYMS.get(part, part.capitalize()) for part in name.split("_"))
+
+
+def shape(cls: type[Value]) -> Shape:
+    return {plain(key.display): key for key in map(_key, fields(cls))}
+
+
+def is_section(annotation: Any) -> TypeGuard[type[Value]]:
+    return isinstance(annotation, type) and issubclass(annotation, Value)
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """A hint to append to an error: the name that was probably meant, or nothing."""
+    known = {plain(one): one for one in names}
+    found = difflib.get_close_matches(plain(name), known, n=1)
+    return f", did you mean {known[found[0]]}?" if found else ""
+
+
+def _key(field: FieldInfo) -> Key:
+    name = field.encode_name if field.encode_name != field.name else display(field.name)
+    return Key(name, field.name, field.type, _default(field))
+
+
+def _default(field: FieldInfo) -> Any:
+    if field.default_factory is not NODEFAULT:
+        return field.default_factory()
+    return field.default

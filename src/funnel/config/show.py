@@ -1,0 +1,56 @@
+"""Settings as plain data for people to read, secrets hidden."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final, get_args
+
+from msgspec import to_builtins
+
+from funnel.config.config import Config
+from funnel.config.duration import shown
+from funnel.config.known import OWN
+from funnel.config.sections import Top
+from funnel.config.shape import Key, is_section, shape
+from funnel.core.value import Secret, Value
+
+HIDDEN: Final = "***"
+
+
+def show(config: Config) -> dict[str, Any]:
+    """Every setting as it counts, by the names of the settings file; lists, numbers and text."""
+    top = {key.display: getattr(config, name) for name, key in _by_name(Top).items()}
+    own = (config.server, config.rpc_client, config.logger, config.worker)
+    return {
+        **{name: _plain(value) for name, value in top.items()},
+        **{name: _section(part) for name, part in zip(OWN, own, strict=True)},
+        **{name: shown for name, part in config.parts.items() if (shown := _section(part))},
+    }
+
+
+def _section(part: Value) -> dict[str, Any]:
+    return {
+        key.display: _section(getattr(part, name))
+        if is_section(key.type)
+        else _shown(key.type, getattr(part, name))
+        for name, key in _by_name(type(part)).items()
+    }
+
+
+def _by_name(cls: type[Value]) -> Mapping[str, Key]:
+    return {key.name: key for key in shape(cls).values()}
+
+
+def _shown(annotation: Any, value: Any) -> Any:
+    if annotation is Secret:
+        return HIDDEN if value else ""
+    if Secret in get_args(annotation):
+        return HIDDEN
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    if value is None:
+        return {"disabled": True}
+    if isinstance(value, timedelta):
+        return shown(value)
+    return to_builtins(value)
