@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -127,19 +127,27 @@ class Tree:
         finally:
             os.close(fd)
 
+    def _mounted(self, at: Parts, ahead: Iterable[str]) -> Parts:
+        """The way from `at` to the deepest mount point that lies ahead; what is between is fixed."""
+        whole = (*at, *ahead)
+        found = (one for one in self._sources if len(one) > len(at) and is_within(whole, one))
+        return max(found, key=len, default=at)[len(at) :]
+
     def _walk(self, path: Parts) -> tuple[int, Parts]:
         ahead, links = deque(path), 0
         at: Parts = ()
         fd = _look(self._sources[()], None)
         try:
             while ahead:
-                name = ahead.popleft()
-                source = self._sources.get((*at, name))
-                inner = _look(source, None) if source else _look(name, fd)
+                step = self._mounted(at, ahead) or (ahead[0],)
+                source = self._sources.get((*at, *step))
+                inner = _look(source, None) if source else _look(step[0], fd)
                 os.close(fd)
                 fd = inner
+                for _ in step:
+                    ahead.popleft()
                 if not stat.S_ISLNK(os.fstat(fd).st_mode):
-                    at = (*at, name)
+                    at = (*at, *step)
                     continue
                 links = _counted(links, path)
                 ahead = deque((*_target(fd, at), *ahead))

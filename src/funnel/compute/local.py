@@ -25,29 +25,19 @@ WINDOW: Final = 1000
 Key = tuple[TaskId, int]
 
 
-class Settings(
-    Value,
-    kw_only=True,
-    rename={
-        "cpus": "Cpus",
-        "ram_gb": "RamGb",
-        "default_cpus": "DefaultCpus",
-        "default_ram_gb": "DefaultRamGb",
-        "max_passes": "MaxPasses",
-    },
-):
-    """
-    `Cpus` and `RamGb` (10^9 bytes): what tasks may hold together; 0 is all that this machine has.
-
-    `DefaultCpus` and `DefaultRamGb`: what a task holds that asks for none. `MaxPasses`: how
-    many smaller tasks may start before one that is waiting for room.
-    """
+class Settings(Value, kw_only=True, rename="pascal"):
+    """What tasks may hold on this machine."""
 
     cpus: float = 0.0
+    """CPUs that tasks may hold together; 0 is all that this machine has."""
     ram_gb: float = 0.0
+    """Memory, in 10^9 bytes, that tasks may hold together; 0 is all that this machine has."""
     default_cpus: float = 1.0
+    """What a task holds that asks for no CPUs."""
     default_ram_gb: float = 0.0
+    """What a task holds that asks for no memory."""
     max_passes: int = 100
+    """How many smaller tasks may start before one that waits for room."""
 
 
 class LocalBackend:

@@ -34,47 +34,31 @@ EVERYONE: Final = Scope(owner=None)
 NOW: Final = timedelta(0)
 
 
-class WorkerSettings(
-    Value,
-    kw_only=True,
-    rename={
-        "work_dir": "WorkDir",
-        "log_update_rate": "LogUpdateRate",
-        "log_tail_size": "LogTailSize",
-        "leave_work_dir": "LeaveWorkDir",
-        "max_parallel_transfers": "MaxParallelTransfers",
-        "polling_rate": "PollingRate",
-        "strict_outputs": "StrictOutputs",
-        "copy_inputs": "CopyInputs",
-        "stop_grace": "StopGrace",
-        "default_cpu_cores": "DefaultCpuCores",
-        "default_ram_gb": "DefaultRamGb",
-    },
-):
-    """
-    `WorkDir`: where attempts have their files. `LeaveWorkDir`: keep them, to look into.
-
-    `LogUpdateRate`: how often what a container prints is kept for readers; 0 is once, at its
-    end. `LogTailSize`: how many bytes of each stream are kept so; 0 is none.
-    `MaxParallelTransfers`: files of one task that are brought or stored at once.
-    `PollingRate`: taken for the sake of old files; a cancel needs no polling.
-    `StrictOutputs`: an output that is missing after success fails the task.
-    `CopyInputs`: copy local inputs rather than mount them where they are.
-    `StopGrace`: between asking a container to stop and killing it.
-    `DefaultCpuCores`, `DefaultRamGb`: limits of a container whose task asks for none; 0 is none.
-    """
+class WorkerSettings(Value, kw_only=True, rename="pascal"):
+    """How attempts are worked on."""
 
     work_dir: str = "funnel-work-dir"
-    log_update_rate: timedelta = timedelta(seconds=5)
-    log_tail_size: int = 10_000
+    """Where attempts have their files."""
     leave_work_dir: bool = False
+    """Keep those files when an attempt has ended, to look into them."""
+    log_update_rate: timedelta = timedelta(seconds=5)
+    """How often what a container prints is kept for readers; 0 is once, at its end."""
+    log_tail_size: int = 10_000
+    """How many bytes of each stream are kept for readers; 0 is none."""
     max_parallel_transfers: int = 10
+    """Files of one task that are brought or stored at once."""
     polling_rate: timedelta = timedelta(seconds=5)
+    """Taken for the sake of old files; a cancel needs no polling."""
     strict_outputs: bool = False
+    """An output that is missing after success fails the task; otherwise it is a warning."""
     copy_inputs: bool = False
+    """Copy local inputs rather than mount them where they are."""
     stop_grace: timedelta = timedelta(seconds=10)
+    """Between asking a container to stop and killing it."""
     default_cpu_cores: int = 1
+    """The limit of a container whose task asks for no CPUs."""
     default_ram_gb: float = 0.0
+    """The limit, in 10^9 bytes, of a container whose task asks for no memory; 0 is none."""
 
     @property
     def pace(self) -> Pace:

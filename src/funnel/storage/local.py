@@ -20,21 +20,18 @@ SCHEME = "file://"
 PIECE = 1 << 30
 
 
-class Settings(
-    Value,
-    kw_only=True,
-    rename={"disabled": "Disabled", "allowed_dirs": "AllowedDirs", "shared_dirs": "SharedDirs"},
-):
-    """
-    `AllowedDirs`: where tasks may read and write; by default the directory the server started in.
-
-    `SharedDirs`: directory inputs below are mounted read-write where they are (they are allowed
-    as well), and clients find these directories in service-info.
-    """
+class Settings(Value, kw_only=True, rename="pascal"):
+    """Files on this machine."""
 
     disabled: bool = False
     allowed_dirs: tuple[str, ...] = (".",)
+    """Where tasks may read and write; `.` is the directory that the server started in."""
     shared_dirs: tuple[str, ...] = ()
+    """
+    Directory inputs below are mounted read-write where they are.
+
+    They are allowed as well, and clients find them in service-info.
+    """
 
 
 class LocalStorage:
