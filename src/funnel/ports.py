@@ -88,6 +88,14 @@ class Overview(Protocol):
         """How many tasks are in each state; a state without tasks may be missing."""
         ...
 
+    async def broken(self) -> str:
+        """
+        Return, with the reason, when nothing can be kept any more; wait for ever till then.
+
+        The way out is to exit and start again, as after a failed sync of the disk.
+        """
+        ...
+
 
 class Commits(Protocol):
     async def wait(self, seen: int, *, within: timedelta) -> int:

@@ -57,6 +57,10 @@ class Busy(FunnelError):
     """Too much is waiting; try again later."""
 
 
+class NoSpace(FunnelError):
+    """The disk is full; free some space and try again."""
+
+
 class Unavailable(FunnelError):
     """Something that we depend on does not answer; try again later."""
 

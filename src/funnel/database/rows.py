@@ -1,0 +1,67 @@
+"""What the rows hold: JSON, written by us and read leniently."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from msgspec import json
+
+from funnel.core import view as show
+from funnel.core.container import Stream
+from funnel.core.event import Created, Event, Printed
+from funnel.core.fold import Progress
+from funnel.core.query import View
+from funnel.core.state import State
+from funnel.core.task import Task, TaskId
+from funnel.core.work import Work
+
+Minimal: TypeAlias = tuple[int, TaskId, State]
+Basic: TypeAlias = tuple[int, Progress, Created]
+Piece: TypeAlias = tuple[int, int, Stream, int, int, int, str]
+Full: TypeAlias = tuple[int, Progress, Created, list[Event], list[Piece]]
+
+PROGRESS = json.Decoder(Progress)
+CREATED = json.Decoder(Created)
+EVENT = json.Decoder[Event](Event)
+WORK = json.Decoder[Work](Work)
+_MINIMAL = json.Decoder(list[Minimal])
+_BASIC = json.Decoder(list[Basic])
+_FULL = json.Decoder(list[Full])
+_ENCODER = json.Encoder()
+_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def as_text(value: object) -> str:
+    return _ENCODER.encode(value).decode()
+
+
+def read_minimal(text: str) -> list[tuple[int, Task]]:
+    """The numbers and tasks of a page, newest first."""
+    return [(n, show.minimal(task_id, state)) for n, task_id, state in _MINIMAL.decode(text)]
+
+
+def read_basic(text: str) -> list[tuple[int, Task]]:
+    return [(n, show.basic(created, progress)) for n, progress, created in _BASIC.decode(text)]
+
+
+def read_full(text: str) -> list[tuple[int, Task]]:
+    return [
+        (n, show.full(created, progress, events, _outputs(progress.task_id, pieces)))
+        for n, progress, created, events, pieces in _FULL.decode(text)
+    ]
+
+
+READ: Mapping[View, Callable[[str], list[tuple[int, Task]]]] = {
+    View.MINIMAL: read_minimal,
+    View.BASIC: read_basic,
+    View.FULL: read_full,
+}
+
+
+def _outputs(task_id: TaskId, pieces: Sequence[Piece]) -> Mapping[int, Sequence[Printed]]:
+    """By attempt. When it was printed is not kept."""
+    found: dict[int, list[Printed]] = {}
+    for attempt, executor, stream, start, end, keep, text in pieces:
+        piece = Printed(task_id, _UNKNOWN_TIME, executor, stream, start, end, text, keep)
+        found.setdefault(attempt, []).append(piece)
+    return found

@@ -1,0 +1,171 @@
+"""Finding a page of tasks: the rarest of the terms leads, the others are looked up."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import LiteralString, TypeAlias
+
+from funnel.core.error import Invalid
+from funnel.core.query import Page, Query, Scope, View
+from funnel.core.task import Task, TaskId
+from funnel.core.value import Value
+from funnel.database.paging import place, token
+from funnel.database.rows import READ
+from funnel.database.sql import statements
+
+SQL = statements("search.sql")
+MOST_TERMS = 64
+SPAN = 512
+"""So many candidates are looked at first; four times as many in each further step."""
+PATIENCE = 65_536
+"""After so many candidates a page is given as it is, with a token to go on from there."""
+WITHOUT_END = b""
+"""SQLite sorts any bytes after all text."""
+
+
+class Term(Value):
+    """One thing that is asked for; `kind` names its clauses."""
+
+    kind: str
+    values: tuple[str | bytes, ...] = ()
+
+
+class Lead(Value):
+    """A term with an index, newest first, and the terms that need no further look with it."""
+
+    term: Term
+    covers: tuple[Term, ...]
+
+
+class Window(Value, kw_only=True):
+    """The numbers from `floor` to before `after`; `limit` tasks are wanted of those that match."""
+
+    lead: Lead
+    terms: tuple[Term, ...]
+    after: int
+    floor: int
+    limit: int
+
+
+Row: TypeAlias = tuple[int, Task]
+EVERYTHING = Lead(Term("all"), ())
+_UNLED = frozenset({"all", "id"})
+_COLUMNS: Mapping[View, str] = {
+    View.MINIMAL: "minimal",
+    View.BASIC: "basic",
+    View.FULL: "full",
+}
+
+
+def search(db: sqlite3.Connection, query: Query) -> Page:
+    """Raises `Invalid` for a token that is not ours, or too many tags at once."""
+    terms = (*_terms(query),)
+    if len(terms) > MOST_TERMS:
+        raise Invalid(f"tag_key: {len(query.tags)} tags are too many to ask for at once")
+    after = place(query.page_token) if query.page_token else _number(db, "newest", ())
+    rows, end = _walk(db, query, terms, after)
+    page = rows[: query.page_size]
+    if len(rows) > len(page):
+        end = page[-1][0]
+    return Page(tuple(task for _, task in page), token(end) if end else "")
+
+
+def find(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -> Task | None:
+    """The task, read by one statement, so that it is all of one moment."""
+    terms = [*_terms(Query(scope=scope))]
+    parts = _joined(view, "id", terms)
+    given = [value for term in terms for value in term.values]
+    (text,) = db.execute(parts, [task_id, *given, 1]).fetchone()
+    for _, task in READ[view](text):
+        return task
+    return None
+
+
+def _walk(
+    db: sqlite3.Connection, query: Query, terms: tuple[Term, ...], after: int
+) -> tuple[list[Row], int]:
+    """Up to one task more than a page, and how far down we looked; 0 is to the end."""
+    wanted = query.page_size + 1
+    span = max(SPAN, wanted)
+    floor, lead = _sparsest(db, terms, after, span)
+    rows, seen = list[Row](), 0
+    while True:
+        limit = wanted - len(rows)
+        window = Window(lead=lead, terms=terms, after=after, floor=floor, limit=limit)
+        rows += _rows(db, query.view, window)
+        seen += span
+        if len(rows) >= wanted or not floor or seen >= PATIENCE:
+            return rows, floor
+        after, span = floor, span * 4
+        floor = _floor(db, lead.term, after, span)
+
+
+def _rows(db: sqlite3.Connection, view: View, window: Window) -> list[Row]:
+    """A whole page comes as one row of JSON, so that a reading thread gives way only once."""
+    lead = window.lead
+    checks = [term for term in window.terms if term not in lead.covers]
+    given = [*lead.term.values, window.after, window.floor]
+    given += [value for term in checks for value in term.values]
+    sql = _joined(view, lead.term.kind, checks)
+    (text,) = db.execute(sql, [*given, window.limit]).fetchone()
+    return READ[view](text)
+
+
+def _joined(view: View, lead: str, checks: Sequence[Term]) -> LiteralString:
+    newest = "newest_of_all" if lead in _UNLED else "newest_of_lead"
+    names = (_COLUMNS[view], f"among_{lead}", *(f"check_{one.kind}" for one in checks), newest)
+    return " ".join([SQL[name] for name in names])
+
+
+def _sparsest(
+    db: sqlite3.Connection, terms: tuple[Term, ...], after: int, span: int
+) -> tuple[int, Lead]:
+    """The lead whose next `span` candidates reach furthest down, and how far that is."""
+    if not terms:
+        return 0, EVERYTHING
+    floors = [(_floor(db, lead.term, after, span), lead) for lead in _leads(terms)]
+    return min(floors, key=itemgetter(0))
+
+
+def _floor(db: sqlite3.Connection, term: Term, after: int, span: int) -> int:
+    return _number(db, f"floor_{term.kind}", (*term.values, after, span))
+
+
+def _number(db: sqlite3.Connection, name: str, given: Sequence[object]) -> int:
+    row = db.execute(SQL[name], given).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _leads(terms: tuple[Term, ...]) -> Iterator[Lead]:
+    both = tuple(term for term in terms if term.kind in {"owner", "state"})
+    if len(both) == 2:
+        owner, state = both
+        yield Lead(Term("owner_and_state", owner.values + state.values), both)
+    for term in terms:
+        if len(both) < 2 or term not in both:
+            yield Lead(term, (term,))
+
+
+def _terms(query: Query) -> Iterator[Term]:
+    if query.scope.owner is not None:
+        yield Term("owner", (query.scope.owner,))
+    if query.state is not None:
+        yield Term("state", (query.state.value,))
+    if query.name_prefix:
+        yield Term("name", (query.name_prefix, after_prefix(query.name_prefix)))
+    for key, value in dict.fromkeys(query.tags):
+        yield Term("tag", (key, value)) if value else Term("tag_key", (key,))
+
+
+def after_prefix(prefix: str) -> str | bytes:
+    """
+    What sorts after all texts that begin so, and before all others that do.
+
+    >>> after_prefix("abc")
+    'abd'
+    """
+    head = prefix.rstrip(chr(0x10FFFF))
+    if not head:
+        return WITHOUT_END
+    last = ord(head[-1]) + 1
+    return head[:-1] + chr(0xE000 if last == 0xD800 else last)

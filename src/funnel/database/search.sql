@@ -1,0 +1,125 @@
+-- name: newest
+SELECT coalesce(max(n), 0) + 1 FROM task
+
+-- name: floor_owner
+SELECT n FROM task INDEXED BY task_by_owner
+WHERE owner = ? AND n < ? ORDER BY n DESC LIMIT 1 OFFSET ?
+
+-- name: floor_state
+SELECT n FROM task INDEXED BY task_by_state
+WHERE state = ? AND n < ? ORDER BY n DESC LIMIT 1 OFFSET ?
+
+-- name: floor_owner_and_state
+SELECT n FROM task INDEXED BY task_by_owner_and_state
+WHERE owner = ? AND state = ? AND n < ? ORDER BY n DESC LIMIT 1 OFFSET ?
+
+-- name: floor_tag
+SELECT n FROM tag WHERE key = ? AND value = ? AND n < ? ORDER BY n DESC LIMIT 1 OFFSET ?
+
+-- name: floor_tag_key
+SELECT n FROM tag_key WHERE key = ? AND n < ? ORDER BY n DESC LIMIT 1 OFFSET ?
+
+-- name: floor_name
+WITH RECURSIVE
+  asked (low, high, after, span) AS (SELECT ?, ?, ?, ?),
+  block (b, found) AS (
+    SELECT (after - 1) / 4096 + 1, 0 FROM asked
+    UNION ALL
+    SELECT b - 1, found + (
+      SELECT count(*) FROM task INDEXED BY task_by_name
+      WHERE n / 4096 = b - 1 AND name >= low AND name < high AND n < after
+    )
+    FROM asked CROSS JOIN block WHERE b > 0 AND found <= span
+  )
+SELECT min(b) * 4096 FROM block
+
+-- name: minimal
+SELECT json_group_array(json_array(n, id, state)) FROM (
+  SELECT task.n, task.id, task.state
+
+-- name: basic
+SELECT '[' || coalesce(group_concat('[' || n || ',' || progress || ',' || body || ']'), '') || ']'
+FROM (
+  SELECT task.n, task.progress,
+    (SELECT body FROM event WHERE event.n = task.n AND seq = 1) AS body
+
+-- name: full
+SELECT '[' || coalesce(group_concat(
+  '[' || n || ',' || progress || ',' || body || ',[' || events || '],' || outputs || ']'
+), '') || ']'
+FROM (
+  SELECT task.n, task.progress,
+    (SELECT body FROM event WHERE event.n = task.n AND seq = 1) AS body,
+    (SELECT coalesce(group_concat(body), '') FROM (
+      SELECT body FROM event WHERE event.n = task.n AND seq > 1 ORDER BY seq
+    )) AS events,
+    (SELECT json_group_array(
+      json_array(attempt, executor, stream, start, stop, keep, text)
+    ) FROM (
+      SELECT * FROM output WHERE output.n = task.n ORDER BY attempt, executor, stream, start
+    )) AS outputs
+
+-- name: among_all
+FROM task
+WHERE task.n < ? AND task.n >= ?
+
+-- name: among_id
+FROM task
+WHERE task.id = ?
+
+-- name: among_owner
+FROM task AS lead INDEXED BY task_by_owner CROSS JOIN task ON task.n = lead.n
+WHERE lead.owner = ? AND lead.n < ? AND lead.n >= ?
+
+-- name: among_state
+FROM task AS lead INDEXED BY task_by_state CROSS JOIN task ON task.n = lead.n
+WHERE lead.state = ? AND lead.n < ? AND lead.n >= ?
+
+-- name: among_owner_and_state
+FROM task AS lead INDEXED BY task_by_owner_and_state CROSS JOIN task ON task.n = lead.n
+WHERE lead.owner = ? AND lead.state = ? AND lead.n < ? AND lead.n >= ?
+
+-- name: among_tag
+FROM tag AS lead CROSS JOIN task ON task.n = lead.n
+WHERE lead.key = ? AND lead.value = ? AND lead.n < ? AND lead.n >= ?
+
+-- name: among_tag_key
+FROM tag_key AS lead CROSS JOIN task ON task.n = lead.n
+WHERE lead.key = ? AND lead.n < ? AND lead.n >= ?
+
+-- name: among_name
+FROM (
+  WITH RECURSIVE
+    asked (low, high, after, floor) AS (SELECT ?, ?, ?, ?),
+    block (b) AS (
+      SELECT (after - 1) / 4096 FROM asked
+      UNION ALL
+      SELECT b - 1 FROM asked CROSS JOIN block WHERE b > floor / 4096
+    )
+  SELECT * FROM asked CROSS JOIN block
+) AS blocks
+CROSS JOIN task AS lead INDEXED BY task_by_name ON lead.n / 4096 = blocks.b
+  AND lead.name >= blocks.low AND lead.name < blocks.high
+CROSS JOIN task ON task.n = lead.n
+WHERE lead.n < blocks.after AND lead.n >= blocks.floor
+
+-- name: check_owner
+AND task.owner = ?
+
+-- name: check_state
+AND task.state = ?
+
+-- name: check_name
+AND task.name >= ? AND task.name < ?
+
+-- name: check_tag
+AND EXISTS (SELECT 1 FROM tag WHERE tag.key = ? AND tag.value = ? AND tag.n = task.n)
+
+-- name: check_tag_key
+AND EXISTS (SELECT 1 FROM tag_key WHERE tag_key.key = ? AND tag_key.n = task.n)
+
+-- name: newest_of_all
+ORDER BY task.n DESC LIMIT ?)
+
+-- name: newest_of_lead
+ORDER BY lead.n DESC LIMIT ?)

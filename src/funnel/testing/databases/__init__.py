@@ -1,0 +1,1 @@
+"""The parts of `DatabaseSuite`, one for each part of the port."""
