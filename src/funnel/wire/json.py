@@ -94,8 +94,10 @@ def _has_our_names(given: Any) -> bool:
     )
 
 
-def _are_objects(given: Any, known: frozenset[str]) -> bool:
-    return type(given) is list and all(_is_object(one, known) for one in cast("list[Any]", given))
+def _are_objects(given: object, known: frozenset[str]) -> bool:
+    return isinstance(given, list) and all(
+        _is_object(one, known) for one in cast("list[object]", given)
+    )
 
 
 def _is_object(given: Any, known: frozenset[str]) -> bool:

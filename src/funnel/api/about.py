@@ -1,0 +1,77 @@
+"""What the server says of itself: service-info, health, metrics and its OpenAPI document."""
+
+import logging
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from msgspec import json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from funnel.api.answer import answer
+from funnel.api.info import ServiceInfo, write_info, write_legacy_info
+from funnel.api.routes import Endpoint, Route
+from funnel.core.error import FunnelError
+from funnel.metrics import CONTENT_TYPE, Metrics
+from funnel.ports import Overview
+
+log = logging.getLogger(__name__)
+
+
+def openapi(version: str) -> bytes:
+    """Our OpenAPI document, as this version of the program serves it."""
+    text = files("funnel.api").joinpath("openapi.json").read_bytes()
+    document: dict[str, Any] = json.decode(text)
+    document["info"]["version"] = version
+    return json.encode(document)
+
+
+class AboutDoor:
+    """What does not change is written once, at the start."""
+
+    def __init__(self, info: ServiceInfo, overview: Overview, metrics: Metrics) -> None:
+        self._info = info
+        self._overview = overview
+        self._metrics = metrics
+
+    def tes_routes(self) -> Mapping[str, Route]:
+        return _routes(
+            {
+                "/service-info": _always(write_info(self._info)),
+                "/tasks/service-info": _always(write_legacy_info(self._info)),
+            }
+        )
+
+    def own_routes(self) -> Mapping[str, Route]:
+        return _routes(
+            {
+                "/healthz": self.health,
+                "/health.html": _always(b"OK\n", "text/html; charset=utf-8"),
+                "/metrics": self.metrics,
+                "/openapi.json": _always(openapi(self._info.version)),
+            }
+        )
+
+    async def health(self, _request: Request) -> Response:
+        counts = self._metrics.log_counts
+        fields = {name: getattr(counts, name) for name in counts.__struct_fields__}
+        return answer(json.encode({"status": "OK", "log_metrics": fields}))
+
+    async def metrics(self, _request: Request) -> Response:
+        try:
+            self._metrics.counted(await self._overview.counts())
+        except (FunnelError, OSError):
+            log.exception("tasks could not be counted for the metrics")
+        return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _routes(endpoints: Mapping[str, Endpoint]) -> Mapping[str, Route]:
+    return {path: Route(path, {"GET": endpoint}) for path, endpoint in endpoints.items()}
+
+
+def _always(body: bytes, kind: str = "application/json") -> Endpoint:
+    async def endpoint(_request: Request) -> Response:
+        return Response(body, headers={"Content-Type": kind})
+
+    return endpoint

@@ -1,0 +1,103 @@
+"""TES over HTTP and JSON."""
+
+import asyncio
+import logging
+import secrets
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from funnel.api.about import AboutDoor
+from funnel.api.answer import broken, no_such_method, no_such_path, refusal
+from funnel.api.errors import NoAnswer
+from funnel.api.info import ServiceInfo
+from funnel.api.routes import Endpoint, Route, Routes
+from funnel.api.settings import LIMITS, Limits
+from funnel.api.tes import TaskDoor
+from funnel.core.error import FunnelError
+from funnel.metrics import Metrics
+from funnel.ports import Overview, Tasks
+from funnel.service.submit import Submit
+
+log = logging.getLogger(__name__)
+
+NOWHERE: Final = Route("none", {})
+NO_STORE: Final = (b"cache-control", b"no-store")
+
+
+def make_api(
+    *,
+    submit: Submit,
+    tasks: Tasks,
+    overview: Overview,
+    info: ServiceInfo,
+    metrics: Metrics,
+    limits: Limits = LIMITS,
+) -> ASGIApp:
+    """The HTTP door of a server, for any ASGI server."""
+    about = AboutDoor(info, overview, metrics)
+    door = TaskDoor(submit, tasks, limits)
+    routes = Routes({**about.tes_routes(), **door.routes()}, about.own_routes())
+    return HttpDoor(routes, metrics, limits)
+
+
+class HttpDoor:
+    """Finds the endpoint, turns what it raises into answers, and counts."""
+
+    def __init__(self, routes: Routes, metrics: Metrics, limits: Limits) -> None:
+        self._routes = routes
+        self._metrics = metrics
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NotImplementedError(scope["type"])
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        route, task_id = self._routes.find(scope["path"]) or (NOWHERE, "")
+        scope["path_params"] = {"id": task_id}
+        try:
+            response = await self._answer(route, Request(scope, receive))
+        except ClientDisconnect:
+            return
+        await self._finished(response, scope)(scope, receive, send)
+        self._metrics.answered(
+            route.template, scope["method"], response.status_code, clock() - began
+        )
+
+    async def _answer(self, route: Route, request: Request) -> Response:
+        endpoint = _endpoint(route, request.method)
+        if route is NOWHERE:
+            return no_such_path(request.scope["path"])
+        if endpoint is None:
+            return no_such_method(request.method, _allowed(route))
+        try:
+            async with asyncio.timeout(self._limits.answer_seconds):
+                return await endpoint(request)
+        except FunnelError as error:
+            return refusal(error)
+        except TimeoutError:
+            return refusal(NoAnswer())
+        except ClientDisconnect:
+            raise
+        except Exception:
+            request_id = secrets.token_hex(8)
+            log.exception("request %s, %s %r", request_id, request.method, request.scope["path"])
+            return broken(request_id)
+
+    def _finished(self, response: Response, scope: Scope) -> Response:
+        if self._limits.no_store:
+            response.raw_headers.append(NO_STORE)
+        if scope["method"] == "HEAD":
+            response.body = b""
+        return response
+
+
+def _endpoint(route: Route, method: str) -> Endpoint | None:
+    return route.methods.get("GET" if method == "HEAD" else method)
+
+
+def _allowed(route: Route) -> set[str]:
+    return {*route.methods} | ({"HEAD"} if "GET" in route.methods else set())

@@ -1,0 +1,70 @@
+"""The operations of TES on tasks."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from funnel.api.answer import answer
+from funnel.api.body import read_body
+from funnel.api.caller import caller
+from funnel.api.query import read_query, read_view
+from funnel.api.routes import Route
+from funnel.api.settings import Limits
+from funnel.core.error import Invalid
+from funnel.core.task import TaskId
+from funnel.ports import Tasks
+from funnel.service.submit import Submit
+from funnel.wire.json import read_spec, write_page, write_task
+
+LONGEST_KEY: Final = 255
+
+
+class TaskDoor:
+    """Reads go to the database, writes through the service."""
+
+    def __init__(self, submit: Submit, tasks: Tasks, limits: Limits) -> None:
+        self._submit = submit
+        self._tasks = tasks
+        self._limits = limits
+
+    def routes(self) -> Mapping[str, Route]:
+        many = Route("/tasks", {"GET": self.list_tasks, "POST": self.create})
+        one = Route("/tasks/{id}", {"GET": self.get})
+        cancel = Route("/tasks/{id}:cancel", {"POST": self.cancel})
+        return {route.template: route for route in (many, one, cancel)}
+
+    async def create(self, request: Request) -> Response:
+        limits = self._limits
+        body = await read_body(request, limit=limits.body, seconds=limits.body_seconds)
+        task_id = await self._submit.create(
+            read_spec(body), owner=caller(request).name, key=_key(request)
+        )
+        return answer(json.encode({"id": task_id}))
+
+    async def list_tasks(self, request: Request) -> Response:
+        query = read_query(request.scope["query_string"], caller(request).scope)
+        return answer(write_page(await self._tasks.list_tasks(query)))
+
+    async def get(self, request: Request) -> Response:
+        view = read_view(request.scope["query_string"])
+        task = await self._tasks.get(_task_id(request), view, caller(request).scope)
+        return answer(write_task(task))
+
+    async def cancel(self, request: Request) -> Response:
+        """A task that has ended stays as it is; that is no error."""
+        await self._submit.cancel(_task_id(request), caller(request).scope)
+        return answer(b"{}")
+
+
+def _task_id(request: Request) -> TaskId:
+    return TaskId(request.path_params["id"])
+
+
+def _key(request: Request) -> str:
+    key = request.headers.get("idempotency-key", "")
+    if len(key) > LONGEST_KEY:
+        raise Invalid(f"the Idempotency-Key header is longer than {LONGEST_KEY} characters")
+    return key

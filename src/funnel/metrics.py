@@ -1,0 +1,212 @@
+"""What the server counts, for Prometheus and for `/healthz`."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from funnel.core.container import Stream
+from funnel.core.state import State
+from funnel.core.value import Value
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+NODE_STATES: Final = ("UNINITIALIZED", "ALIVE", "DEAD", "GONE", "INITIALIZING", "DRAIN")
+NODE_AMOUNTS: Final = ("cpus", "ram_bytes", "disk_bytes")
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+_REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
+_REQUEST_LABELS: Final = ("route", "method")
+_COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+_COMMIT_WRITES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_ATTEMPT_SECONDS: Final = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600, 72 * 3600)
+_PULL_SECONDS: Final = (0.1, 0.5, 1, 5, 15, 60, 300, 900)
+
+
+class LogCounts(Value, kw_only=True):
+    """Pieces of stdout and stderr: `total` were written down, the others had to be dropped."""
+
+    stderr_events_dropped: int = 0
+    stdout_events_dropped: int = 0
+    total_events: int = 0
+
+
+class Metrics:
+    """
+    Everything that is counted, in plain calls. One for each server; nothing is global.
+
+    Calls are cheap and never fail, so they may stand on any path; they belong to the loop's thread.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._logs = {(stream, dropped): 0 for stream in Stream for dropped in (False, True)}
+        self._requests()
+        self._tasks()
+        self._nodes()
+        self._database()
+        self._work()
+
+    def exposition(self) -> bytes:
+        """In the text format that `CONTENT_TYPE` names."""
+        return generate_latest(self._registry)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One HTTP request; `route` is its template, so that ids make no series of their own."""
+        known = method if method in _METHODS else "other"
+        self._answers.labels(route, known, str(status)).inc()
+        self._answer_seconds.labels(route, known).observe(seconds)
+
+    def counted(self, counts: Mapping[State, int]) -> None:
+        """How many tasks are in each state now."""
+        for state in State:
+            self._task_states.labels(state.value).set(counts.get(state, 0))
+
+    def nodes(self, states: Mapping[str, int], amounts: Mapping[str, float]) -> None:
+        """Sums over all nodes; `amounts` by `total_cpus`, `available_ram_bytes` and the like."""
+        for state in NODE_STATES:
+            self._node_states.labels(state).set(states.get(state, 0))
+        for name, gauge in self._node_amounts.items():
+            gauge.set(amounts.get(name, 0))
+
+    def committed(self, writes: int, seconds: float) -> None:
+        """One commit of the database's writer."""
+        self._commit_writes.observe(writes)
+        self._commit_seconds.observe(seconds)
+
+    def watch_waiting(self, waiting: Callable[[], int]) -> None:
+        """Ask this how many writes wait for a commit, at each look."""
+        self._writes_waiting.set_function(waiting)
+
+    def journaled(self, kind: str) -> None:
+        """One event of an attempt was kept; `kind` is that of the event."""
+        self._events.labels(kind).inc()
+
+    def dispatched(self, queue: str, kind: str, result: str) -> None:
+        """One errand was done: `submit` or `cancel`, with `done`, `refused` or `unknown`."""
+        self._errands.labels(queue, kind, result).inc()
+
+    def watch_queue(self, queue: str, waiting: Callable[[], int]) -> None:
+        """Ask this how many attempts wait for a place in the backend, at each look."""
+        self._waiting.labels(queue).set_function(waiting)
+
+    def watch_slots(self, free: Callable[[], tuple[float, float]]) -> None:
+        """Ask this for the free CPUs and GB of memory of this machine, at each look."""
+        self._free_cpus.set_function(lambda: free()[0])
+        self._free_ram.set_function(lambda: free()[1] * 1e9)
+
+    def attempt_began(self) -> None:
+        self._attempts_running.inc()
+
+    def attempt_ended(self, state: str, seconds: float) -> None:
+        """`state` is the one in which it left the task."""
+        self._attempts_running.dec()
+        self._attempts.labels(state).inc()
+        self._attempt_seconds.observe(seconds)
+
+    def pulled(self, seconds: float) -> None:
+        """One image was pulled."""
+        self._pull_seconds.observe(seconds)
+
+    def moved(self, direction: str, size_bytes: int) -> None:
+        """One file was moved, `in` or `out`."""
+        self._files.labels(direction).inc()
+        self._file_bytes.labels(direction).inc(size_bytes)
+
+    def printed(self, stream: Stream) -> None:
+        """One piece of output was written down."""
+        self._logs[stream, False] += 1
+        self._log_events.labels(stream.value).inc()
+
+    def dropped(self, stream: Stream) -> None:
+        """One piece of output was given up, since a later one takes its place."""
+        self._logs[stream, True] += 1
+        self._log_dropped.labels(stream.value).inc()
+
+    @property
+    def log_counts(self) -> LogCounts:
+        return LogCounts(
+            stderr_events_dropped=self._logs[Stream.STDERR, True],
+            stdout_events_dropped=self._logs[Stream.STDOUT, True],
+            total_events=sum(self._logs[stream, False] for stream in Stream),
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"funnel_{name}", text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"funnel_{name}", text, labels, registry=self._registry)
+
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(f"funnel_{name}", text, labels, buckets=buckets, registry=self._registry)
+
+    def _requests(self) -> None:
+        self._answers = self._counter(
+            "http_requests", "HTTP requests answered.", "route", "method", "status"
+        )
+        self._answer_seconds = self._histogram(
+            "http_request_seconds", "Until the answer was sent.", _REQUEST_SECONDS, *_REQUEST_LABELS
+        )
+
+    def _tasks(self) -> None:
+        self._task_states = self._gauge("tasks_state_count", "Tasks in each state.", "state")
+        self._log_events = self._counter("logging_events", "Pieces of output written down.", "type")
+        self._log_dropped = self._counter(
+            "logging_events_dropped", "Pieces of output given up under pressure.", "type"
+        )
+        for stream in Stream:
+            self._log_events.labels(stream.value)
+            self._log_dropped.labels(stream.value)
+        self.counted({})
+
+    def _nodes(self) -> None:
+        self._node_states = self._gauge("nodes_state_count", "Nodes in each state.", "state")
+        self._node_amounts = {
+            f"{what}_{name}": self._gauge(f"nodes_{what}_{name}", f"Sum over all nodes, {what}.")
+            for what in ("total", "available")
+            for name in NODE_AMOUNTS
+        }
+        self.nodes({}, {})
+
+    def _database(self) -> None:
+        self._commit_writes = self._histogram(
+            "database_commit_writes", "Writes that shared a commit.", _COMMIT_WRITES
+        )
+        self._commit_seconds = self._histogram(
+            "database_commit_seconds", "Time of a commit, all its writes done.", _COMMIT_SECONDS
+        )
+        self._writes_waiting = self._gauge("database_writes_waiting", "Writes not yet committed.")
+        self._events = self._counter("journal_events", "Events kept for attempts.", "kind")
+
+    def _work(self) -> None:
+        self._errands = self._counter(
+            "dispatch", "Errands done for a backend.", "queue", "kind", "result"
+        )
+        self._waiting = self._gauge("queue_waiting", "Attempts that wait for a place.", "queue")
+        self._free_cpus = self._gauge("slots_free_cpus", "CPUs of this machine not held.")
+        self._free_ram = self._gauge("slots_free_ram_bytes", "Memory of this machine not held.")
+        self._attempts = self._counter("attempts", "Attempts that ended.", "state")
+        self._attempts_running = self._gauge("attempts_running", "Attempts at work now.")
+        self._attempt_seconds = self._histogram(
+            "attempt_seconds", "From start to end of an attempt.", _ATTEMPT_SECONDS
+        )
+        self._pull_seconds = self._histogram(
+            "image_pull_seconds", "Time to pull an image.", _PULL_SECONDS
+        )
+        self._files = self._counter("files", "Files staged or published.", "direction")
+        self._file_bytes = self._counter("file_bytes", "Bytes of those files.", "direction")
