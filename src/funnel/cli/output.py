@@ -26,10 +26,10 @@ def camel(name: str) -> str:
 
 
 def shown(value: Json) -> Json:
-    """Plain data with names in camel case and without what is empty; zeros stay."""
+    """Plain data with names in camel case and without what is empty or 0, but for exit codes."""
     if isinstance(value, dict):
         pairs = ((key, one if key in MAPS else shown(one)) for key, one in value.items())
-        return {camel(key): one for key, one in pairs if not _is_empty(one)}
+        return {camel(key): one for key, one in pairs if key == "exit_code" or one}
     if isinstance(value, list):
         return [shown(one) for one in value]
     return value
@@ -62,7 +62,3 @@ def task_row(task: Task) -> list[str]:
 
 def _harmless(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
-def _is_empty(value: Json) -> bool:
-    return value is None or value in ("", [], {})

@@ -1,0 +1,1 @@
+"""`funnel run`: from flags to tasks."""

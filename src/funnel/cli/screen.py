@@ -1,0 +1,58 @@
+"""Output as it comes, and below it one line that says how far things are."""
+
+import sys
+from typing import Final, TextIO
+
+from funnel.cli.tail import Piece
+from funnel.core.container import Stream
+
+CLEAR: Final = "\r\x1b[K"
+LOST: Final = "[some output is missing here: it came faster than it is kept]\n"
+
+
+class Screen:
+    """
+    Prints pieces of output; errors of a task go to `err`, all else to `out`.
+
+    The line below is shown at a terminal only, and not while a line of output is unfinished.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out = out
+        self._err = err
+        self._below = ""
+        self._unfinished = False
+
+    def print(self, piece: Piece) -> None:
+        self.below("")
+        to = self._err if piece.stream is Stream.STDERR else self._out
+        if piece.lost:
+            self._err.write(LOST)
+        to.write(piece.text)
+        to.flush()
+        self._unfinished = not piece.text.endswith("\n")
+
+    def below(self, text: str) -> None:
+        """Say how far things are; with no text, take the line away."""
+        if text == self._below or self._unfinished or not self._err.isatty():
+            return
+        self._err.write(CLEAR + text)
+        self._err.flush()
+        self._below = text
+
+    def end(self) -> None:
+        """Leave the cursor at the beginning of a line."""
+        self.below("")
+        if self._unfinished and self._err.isatty():
+            self._err.write("\n")
+        self._unfinished = False
+
+
+def screen_below_ids() -> Screen:
+    """
+    For output that comes after ids.
+
+    Where standard output is not a terminal, a program may be reading the ids there; people
+    then find what tasks print at standard error.
+    """
+    return Screen(sys.stdout if sys.stdout.isatty() else sys.stderr, sys.stderr)
