@@ -33,7 +33,7 @@ main() {
 public() {
   local image=$1:latest
   if have "$image"; then
-    return
+    say "image: $image is there"
   elif registry_reached && pull "$image"; then
     say "image: $image pulled"
   else
