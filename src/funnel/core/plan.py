@@ -175,9 +175,11 @@ def _input_mounts(
 ) -> Iterator[Mount]:
     for index, one in enumerate(spec.inputs):
         at = parts(one.path)
+        if one.content and _covers(at, folders):
+            raise Invalid(f"input {one.path} is a file, and the task also writes below that path")
         if index in placed:
             yield Mount(placed[index], text(at), writable=index in shared)
-        elif not any(is_within(at, folder) for folder in folders) and not _covers(at, folders):
+        elif not any(is_within(at, folder) for folder in folders):
             yield Mount(str(root.joinpath(*at)), text(at))
 
 
