@@ -4,6 +4,10 @@ BIN := .venv/bin
 # As many test processes as there are processors, two at least: much of a test is waiting.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n > 2 ? n : 2)))
 
+# Dead code is found by name. These names are called by click and by who writes an adapter; fields of a message and
+# members of an enumeration are all "variables" that nobody reads, so only variables without doubt count.
+CALLED_BY_OTHERS := list_commands,get_command,format_commands,resolve_command,parse_args,invoke,convert,*Suite,test_*,Signal
+
 .DEFAULT_GOAL := help
 .PHONY: help setup check test demo bench lock clean
 
@@ -19,7 +23,7 @@ check: setup ## format, lint, layers, types twice, dead code, docs, lock
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/basedpyright
-	$(BIN)/vulture src --min-confidence 80
+	! $(BIN)/vulture src scripts bench --ignore-names '$(CALLED_BY_OTHERS)' | grep -v 'unused variable .*60%'
 	$(BIN)/python scripts/docs.py --check
 	$(BIN)/python scripts/lock.py --check
 
