@@ -1,0 +1,200 @@
+"""Putting the parts together: the only module that knows every part."""
+
+import asyncio
+import hashlib
+import logging
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from msgspec.structs import replace as replace_value
+from starlette.types import ASGIApp
+
+from funnel.api.http import make_api
+from funnel.api.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
+from funnel.api.settings import LIMITS
+from funnel.config import Config
+from funnel.core.task import Spec, Task
+from funnel.database import sqlite
+from funnel.logs import set_up
+from funnel.metrics import Metrics
+from funnel.plugins import Host, find, names
+from funnel.ports import Backend, Database, Runtime, Storage
+from funnel.service.dispatch import Dispatch
+from funnel.service.ids import ids
+from funnel.service.solo import Solo
+from funnel.service.submit import Submit
+from funnel.service.sweep import Sweep
+from funnel.service.worker import Worker
+from funnel.storage.router import Router
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY = timedelta(minutes=1)
+DRAIN = 10
+
+
+def now() -> datetime:
+    """The one clock of the program."""
+    return datetime.now(UTC)
+
+
+def deployment_of(work_dir: Path) -> str:
+    """Names a deployment: the same for every start of the server on one work directory."""
+    where = f"{socket.gethostname()}:{work_dir.absolute()}"
+    return hashlib.sha256(where.encode()).hexdigest()[:16]
+
+
+def _files_of(config: Config) -> tuple[Path, ...]:
+    """What the database writes; no task may read it or write over it."""
+    path = Path(config.part(sqlite.PLUGIN).path)
+    return tuple(path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".lock"))
+
+
+class Opening:
+    """Opens adapters by name with their settings; all are closed in reverse."""
+
+    def __init__(self, stack: AsyncExitStack, config: Config) -> None:
+        self._stack = stack
+        self._config = config
+        work_dir = Path(config.worker.work_dir)
+        self.host = Host(
+            now=now, deployment=deployment_of(work_dir), private=(work_dir, *_files_of(config))
+        )
+
+    async def open(self, kind: str, name: str) -> Any:
+        plugin = find(kind, name)
+        return await self._stack.enter_async_context(
+            plugin.make(self._config.part(plugin), self.host)
+        )
+
+    async def storage(self) -> Router:
+        opened: list[Storage] = [await self.open("storage", name) for name in names("storage")]
+        return Router(opened)
+
+    async def worker(self, tasks: Any, storage: Storage) -> tuple[Worker, Runtime]:
+        runtime: Runtime = await self.open("runtime", self._config.runtime)
+        worker = Worker(
+            tasks=tasks,
+            storage=storage,
+            runtime=runtime,
+            settings=self._config.worker,
+            hostname=socket.gethostname(),
+            now=now,
+        )
+        return worker, runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A running server but for its doors."""
+
+    config: Config
+    database: Database
+    backend: Backend
+    submit: Submit
+    storage: Router
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def server(config: Config) -> AsyncGenerator[Parts]:
+    """Everything the server is made of, opened in order, working, and closed in reverse."""
+    async with AsyncExitStack() as stack:
+        opening = Opening(stack, config)
+        database: Database = await opening.open("database", config.database)
+        storage = await opening.storage()
+        worker, runtime = await opening.worker(database, storage)
+        opening.host = replace(opening.host, tasks=database, run_attempt=worker.run)
+        backend: Backend = await opening.open("compute", config.compute)
+        submit = Submit(
+            database,
+            queue=config.compute,
+            parameters=backend.parameters,
+            new_id=ids(now),
+            now=now,
+        )
+        dispatch = Dispatch(database, backend, config.compute, now)
+        loops = [
+            asyncio.create_task(dispatch.forever()),
+            asyncio.create_task(Sweep(database, runtime).forever(SWEEP_EVERY)),
+        ]
+        stack.push_async_callback(_stop, loops)
+        yield Parts(
+            config=config,
+            database=database,
+            backend=backend,
+            submit=submit,
+            storage=storage,
+            metrics=Metrics(),
+        )
+
+
+async def _stop(loops: list[asyncio.Task[None]]) -> None:
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def serve(config: Config) -> None:
+    """Run the server until SIGTERM or SIGINT; containers are left running for the next start."""
+    set_up(
+        level=config.logger.level,
+        formatter=config.logger.formatter,
+        output_file=config.logger.output_file,
+    )
+    async with server(config) as parts:
+        door = uvicorn.Server(
+            uvicorn.Config(
+                _api(parts),
+                host=config.server.host_name,
+                port=config.server.http_port,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=DRAIN,
+                backlog=2048,
+            )
+        )
+        log.info("serving TES at http://%s:%d", config.server.host_name, config.server.http_port)
+        await door.serve()
+
+
+def _api(parts: Parts) -> ASGIApp:
+    settings = parts.config.server
+    info = ServiceInfo(
+        id="org.ga4gh.funnel",
+        name=settings.service_name,
+        type=TES_TYPE,
+        organization=Organization(name=settings.service_name, url=TES_DOCUMENTATION),
+        version=version("funnel-tes"),
+        storage=parts.storage.roots(),
+        backend_parameters=tuple(sorted(parts.backend.parameters)),
+        description="Funnel runs tasks in containers.",
+        documentation_url=TES_DOCUMENTATION,
+    )
+    return make_api(
+        submit=parts.submit,
+        tasks=parts.database,
+        overview=parts.database,
+        info=info,
+        metrics=parts.metrics,
+        limits=replace_value(LIMITS, no_store=settings.disable_http_cache),
+    )
+
+
+async def run_worker(config: Config, spec: Spec) -> Task:
+    """Run one task here, without any server; the task as it ended, with its logs."""
+    async with AsyncExitStack() as stack:
+        opening = Opening(stack, config)
+        solo = Solo(ids(now)(), spec, now)
+        worker, _ = await opening.worker(solo, await opening.storage())
+        await worker.run(solo.task_id, 1)
+        return solo.task
