@@ -102,13 +102,13 @@ class Capturing:
             await self._streams[chunk.stream].write(chunk.data)
             self._dirty.set()
 
-    async def tell_forever(self, tell: Callable[[Printed], Awaitable[object]]) -> None:
+    async def tell_forever(self, tell: Callable[..., Awaitable[object]]) -> None:
         """The first bytes at once, and then as often as the pace allows."""
         while self._pace.every > 0:
             await self._dirty.wait()
             self._dirty.clear()
-            for one in self.news(final=False):
-                await tell(one)
+            # All at once: what is said in one breath is not lost when this is stopped.
+            await tell(*self.news(final=False))
             await asyncio.sleep(self._pace.every)
 
     def news(self, *, final: bool) -> tuple[Printed, ...]:

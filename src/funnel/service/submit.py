@@ -64,7 +64,9 @@ def _unknown(resources: Resources, known: frozenset[str]) -> tuple[str, ...]:
     return tuple(key for key in resources.backend_parameters if key.lower() not in known)
 
 
-def _without(spec: Spec, unknown: Iterable[str]) -> Spec:
+def _without(spec: Spec, unknown: tuple[str, ...]) -> Spec:
+    if not unknown:
+        return spec
     given = spec.resources.backend_parameters
     kept = {key: value for key, value in given.items() if key not in set(unknown)}
     return replace(spec, resources=replace(spec.resources, backend_parameters=kept))
