@@ -124,8 +124,10 @@ def _outputs(outputs: tuple[Output, ...], limits: Limits) -> Iterator[Problem]:
 
 
 def _prefix(where: str, output: Output, limits: Limits) -> Iterator[Problem]:
-    yield from _path(where, output.path_prefix, limits)
-    if not output.path.startswith(output.path_prefix):
+    """Only where the path has wildcards; else it says nothing."""
+    if output.path.startswith(output.path_prefix):
+        yield from _path(where, output.path_prefix, limits)
+    else:
         yield Problem(where, f"path must begin with it, but is {_quoted(output.path)}")
 
 

@@ -14,6 +14,8 @@ from funnel.wire.tolerant import SERVER_MADE, Doubled, normal
 
 UNKNOWN_EXIT_CODE: Final = -1
 
+_NO_RESOURCES: Final = Spec().resources
+"""The default itself: msgspec leaves out what is this very object."""
 _SPEC: Final = frozenset(Spec.__struct_fields__) | SERVER_MADE
 _RESOURCES: Final = frozenset(Resources.__struct_fields__)
 _LISTS: Final = tuple(
@@ -54,23 +56,26 @@ def read_spec(body: bytes) -> Spec:
 
 def write_task(task: Task) -> bytes:
     """TES JSON; what is absent or at its default is left out, but never an exit code."""
-    return json.encode(_with_exit_codes(task) if task.logs else task)
+    return json.encode(_shown(task))
 
 
 def write_page(page: Page) -> bytes:
     """TES 1.1 `tesListTasksResponse`."""
-    if any(task.logs for task in page.tasks):
-        page = replace(page, tasks=tuple(_with_exit_codes(task) for task in page.tasks))
-    return json.encode(page)
+    if all(task is _shown(task) for task in page.tasks):
+        return json.encode(page)
+    return json.encode(replace(page, tasks=tuple(_shown(task) for task in page.tasks)))
 
 
-def _with_exit_codes(task: Task) -> Task:
+def _shown(task: Task) -> Task:
+    """The task itself wherever that can be written as it is."""
+    if task.resources is not _NO_RESOURCES and task.resources == _NO_RESOURCES:
+        task = replace(task, resources=_NO_RESOURCES)
     if all(one.exit_code is not None for log in task.logs for one in log.logs):
         return task
-    return replace(task, logs=tuple(_with_exit_code(log) for log in task.logs))
+    return replace(task, logs=tuple(_with_exit_codes(log) for log in task.logs))
 
 
-def _with_exit_code(log: TaskLog) -> TaskLog:
+def _with_exit_codes(log: TaskLog) -> TaskLog:
     logs = (
         one if one.exit_code is not None else replace(one, exit_code=UNKNOWN_EXIT_CODE)
         for one in log.logs
