@@ -65,7 +65,10 @@ class Opening:
         self._config = config
         work_dir = Path(config.worker.work_dir)
         self.host = Host(
-            now=now, deployment=deployment_of(work_dir), private=(work_dir, *_files_of(config))
+            now=now,
+            metrics=Metrics(),
+            deployment=deployment_of(work_dir),
+            private=(work_dir, *_files_of(config)),
         )
 
     async def open(self, kind: str, name: str) -> Any:
@@ -87,6 +90,7 @@ class Opening:
             settings=self._config.worker,
             hostname=socket.gethostname(),
             now=now,
+            metrics=self.host.metrics,
         )
         return worker, runtime
 
@@ -120,7 +124,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             new_id=ids(now),
             now=now,
         )
-        dispatch = Dispatch(database, backend, config.compute, now)
+        dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
         loops = [
             asyncio.create_task(dispatch.forever()),
             asyncio.create_task(Sweep(database, runtime).forever(SWEEP_EVERY)),
@@ -132,7 +136,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             backend=backend,
             submit=submit,
             storage=storage,
-            metrics=Metrics(),
+            metrics=opening.host.metrics,
         )
 
 

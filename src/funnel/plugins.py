@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from funnel.core.error import Invalid
 from funnel.core.task import TaskId
 from funnel.core.value import Value
+from funnel.metrics import Metrics
 from funnel.ports import Clock, Tasks
 
 S = TypeVar("S", bound=Value)
@@ -22,6 +23,7 @@ class Host:
     """What the program that opens an adapter offers it."""
 
     now: Clock
+    metrics: Metrics = field(default_factory=Metrics)
     deployment: str
     """Names this deployment in the labels of containers and jobs."""
     private: tuple[Path, ...] = ()

@@ -60,12 +60,12 @@ class LocalBackend:
         self._running: dict[Key, tuple[Slot, asyncio.Task[None]]] = {}
 
     @property
-    def running(self) -> int:
-        return len(self._running)
-
-    @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def free(self) -> Slot:
+        return self._capacity.less(total([slot for slot, _ in self._running.values()]))
 
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
         answers = [self._take(one.task.id, one.fence, one.task.resources) for one in attempts]
@@ -109,9 +109,8 @@ class LocalBackend:
 
     def _fill(self) -> None:
         """Start whatever fits."""
-        free = self._capacity.less(total([slot for slot, _ in self._running.values()]))
         first = tuple(islice(self._waiting.values(), WINDOW))
-        chosen, left = choose(first, free, most_passes=self._settings.max_passes)
+        chosen, left = choose(first, self.free, most_passes=self._settings.max_passes)
         self._waiting.update((_key(one), one) for one in left)
         for one in chosen:
             del self._waiting[_key(one)]
@@ -143,6 +142,8 @@ async def make(settings: Settings, host: Host) -> AsyncGenerator[LocalBackend]:
     if host.run_attempt is None or host.tasks is None:
         raise FunnelError("the local backend works only inside a server")
     backend = LocalBackend(host.run_attempt, host.tasks, settings, of_this_machine(settings))
+    host.metrics.watch_queue("local", lambda: backend.waiting)
+    host.metrics.watch_slots(lambda: (backend.free.cpus, backend.free.memory_bytes / GB))
     try:
         yield backend
     finally:

@@ -13,6 +13,7 @@ from funnel.core.event import Accepted, Batch, Change, Level, Logged, StateChang
 from funnel.core.query import Scope, View
 from funnel.core.state import State
 from funnel.core.work import Cancel, Claim, Submit
+from funnel.metrics import Metrics
 from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,11 @@ LOOK_AGAIN = timedelta(seconds=1)
 
 
 class Dispatch:
-    def __init__(self, database: Database, backend: Backend, queue: str, now: Clock) -> None:
+    def __init__(
+        self, database: Database, backend: Backend, queue: str, now: Clock, metrics: Metrics
+    ) -> None:
         self._database = database
+        self._metrics = metrics
         self._backend = backend
         self._queue = queue
         self._now = now
@@ -85,6 +89,8 @@ class Dispatch:
 
     def _facts(self, one: Attempt, answer: Answer) -> tuple[Change, ...]:
         task_id, now = one.task.id, self._now()
+        result = "done" if isinstance(answer, Accept) else "refused"
+        self._metrics.dispatched(self._queue, "submit", result)
         if isinstance(answer, Accept):
             return (Accepted(task_id, now, answer.native_id),)
         return (
@@ -105,6 +111,8 @@ class Dispatch:
         except (FunnelError, OSError) as error:
             await self._put_back(claims, error)
             return
+        for _ in jobs:
+            self._metrics.dispatched(self._queue, "cancel", "done")
         await asyncio.gather(*(self._done(claim, ()) for claim in claims))
 
     async def _done(self, claim: Claim, facts: tuple[Change, ...]) -> None:
@@ -117,6 +125,8 @@ class Dispatch:
     async def _put_back(self, claims: Sequence[Claim], error: Exception) -> None:
         for claim in claims:
             log.warning("%s must wait: %s", claim.work, error)
+            kind = type(claim.work).__name__.lower()
+            self._metrics.dispatched(self._queue, kind, "unknown")
             await self._database.release(claim, after=_wait(claim.tries))
 
 

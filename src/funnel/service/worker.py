@@ -18,6 +18,7 @@ from funnel.core.slots import GB
 from funnel.core.state import State, is_final
 from funnel.core.task import ExecutorLog, Task, TaskId
 from funnel.core.value import Value
+from funnel.metrics import Metrics
 from funnel.ports import Clock, Record, Runtime, Storage
 from funnel.service.executor import Bench, Run
 from funnel.service.journal import Journal
@@ -75,6 +76,7 @@ class Worker:
     settings: WorkerSettings
     hostname: str
     now: Clock
+    metrics: Metrics
 
     async def run(self, task_id: TaskId, fence: int) -> None:
         """
@@ -101,15 +103,21 @@ class Try:
         if is_final(before.state) or before.fence != self._fence:
             await self._clear()
             return
-        journal = Journal(self._worker.tasks, before)
+        metrics, began, end = self._worker.metrics, self._worker.now(), "LEFT"
+        journal = Journal(self._worker.tasks, before, heard=metrics.journaled)
+        metrics.attempt_began()
         try:
             outcome = await self._outcome(journal, before)
             await self._finish(journal, outcome)
+            end = final_state(outcome)
         except (Fenced, InvalidTransition, NotFound) as word:
             log.info("attempt %d of %s is over: %s", self._fence, self._task.id, word)
         except asyncio.CancelledError:
             if not await asyncio.shield(self._is_over()):
                 raise
+            end = State.CANCELED
+        finally:
+            metrics.attempt_ended(end, (self._worker.now() - began).total_seconds())
         await asyncio.shield(self._clear())
 
     async def _outcome(self, journal: Journal, before: Progress) -> Outcome:
@@ -171,10 +179,15 @@ class Try:
         await together(
             [
                 stage(bench.plan, self._place.root, self._transfers(bench.journal)),
-                *(self._worker.runtime.pull(image) for image in images),
+                *(self._pull(image) for image in images),
             ]
         )
         await bench.journal.record(StateChanged(self._task.id, self._worker.now(), State.RUNNING))
+
+    async def _pull(self, image: str) -> None:
+        began = self._worker.now()
+        await self._worker.runtime.pull(image)
+        self._worker.metrics.pulled((self._worker.now() - began).total_seconds())
 
     async def _execute(self, bench: Bench, before: tuple[ExecutorLog, ...]) -> Outcome:
         for index, executor in enumerate(self._task.executors):
