@@ -7,6 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/common.sh
 . "$here/common.sh"
 cd "$here/.."
+funnel=$PWD/.venv/bin/funnel
 
 main() {
   if [ "${1:-}" = with-engine ]; then
@@ -37,7 +38,7 @@ run_a_task() {
   show funnel task logs --follow "$task"
 
   step 6 'How it ended'
-  show funnel task list
+  show funnel task list --output table
   funnel task wait "$task"
   ends_well
 
@@ -49,7 +50,7 @@ start_server() {
   local port
   port=$(.venv/bin/python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
   export FUNNEL_SERVER=http://127.0.0.1:$port
-  funnel server run --Server.HostName 127.0.0.1 --Server.HTTPPort "$port" --Worker.WorkDir "$home/work" \
+  "$funnel" server run --Server.HostName 127.0.0.1 --Server.HTTPPort "$port" --Worker.WorkDir "$home/work" \
     --Worker.LogUpdateRate 200ms --SQLite.Path "$home/funnel.db" --LocalStorage.AllowedDirs "$home" \
     >"$home/server.log" 2>&1 &
   server=$!
@@ -98,7 +99,8 @@ what_next() {
 
 That was all; nothing was left running. What to try next:
 
-  eval "$(scripts/engine.sh start >&2; scripts/engine.sh env)"    an engine that stays, until scripts/engine.sh stop
+  scripts/engine.sh start                           an engine that stays, until scripts/engine.sh stop
+  eval "$(scripts/engine.sh env)"                   where it is, for this terminal
   .venv/bin/funnel server run                       a server for you, in a terminal of its own
   .venv/bin/funnel run 'echo hello' --wait          a task from one line
   .venv/bin/funnel examples                         tasks to read and to change
@@ -119,7 +121,8 @@ leave() {
 
 step() { printf '\n%d/7 %s\n' "$1" "$2"; }
 
-funnel() { "$here/../.venv/bin/funnel" "$@"; }
+# Called without the folder, so that what is shown can be typed.
+funnel() { "$funnel" "$@"; }
 
 # Runs a command in sight, keeping what it printed in the file `shown`.
 show() {
