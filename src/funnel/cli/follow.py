@@ -1,12 +1,11 @@
 """Watching tasks until they have ended."""
 
 import asyncio
-import re
 from collections.abc import Sequence
-from typing import Final
 
 import click
 
+from funnel.cli.ending import ending, exit_code
 from funnel.cli.screen import Screen, screen_below_ids
 from funnel.cli.tail import Tail
 from funnel.cli.waiting import ended, looks
@@ -14,8 +13,6 @@ from funnel.client.http import Client
 from funnel.core.query import View
 from funnel.core.state import State
 from funnel.core.task import Task, TaskId
-
-MESSAGE: Final = re.compile(r"msg='((?:[^'\\]|\\.)*)'")
 
 
 async def follow(client: Client, ids: Sequence[TaskId]) -> int:
@@ -30,17 +27,8 @@ async def follow(client: Client, ids: Sequence[TaskId]) -> int:
         screen.end()
     for task in tasks:
         if task.state is not State.COMPLETE:
-            click.echo(f"Task {task.id} exited with state {task.state}{_reason(task)}", err=True)
+            click.echo(ending(task), err=True)
     return next((code for code in map(exit_code, tasks) if code), 0)
-
-
-def exit_code(task: Task) -> int:
-    """That of the executor that failed; 1 for an end without one."""
-    if task.state is State.COMPLETE:
-        return 0
-    logs = task.logs[-1].logs if task.logs and task.state is State.EXECUTOR_ERROR else ()
-    codes = [log.exit_code for log in logs if log.exit_code and 0 < log.exit_code < 256]
-    return codes[-1] if codes else 1
 
 
 async def _watch(client: Client, task_id: TaskId, screen: Screen) -> Task:
@@ -68,11 +56,3 @@ def _how_far(task: Task) -> str:
         at = len(task.logs[-1].logs)
         return f"RUNNING executor {at} of {len(task.executors)}"
     return str(task.state)
-
-
-def _reason(task: Task) -> str:
-    """The last error of the system log."""
-    lines = task.logs[-1].system_logs if task.logs else ()
-    errors = [line for line in lines if "level='error'" in line]
-    found = MESSAGE.search(errors[-1]) if errors else None
-    return f": {found[1]}" if found else ""

@@ -1,7 +1,7 @@
 """Flags for settings: one for each, named as in the settings file."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +13,6 @@ from funnel.config import Config, load
 from funnel.config.known import root, sections
 from funnel.config.leaf import bare
 from funnel.config.shape import Key, Shape, is_section, shape
-
-config_option: Callable[[Any], Any] = click.option(
-    "-c",
-    "--config",
-    "config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="A settings file (YAML).",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,21 @@
 
 from collections.abc import Iterator
 from json import JSONDecodeError, JSONDecoder
+from pathlib import Path
 
-from funnel.core.error import Invalid, Problem
+from funnel.core.error import Invalid, NotFound, Problem
 from funnel.core.task import Spec
 from funnel.core.validate import check
 from funnel.wire.json import read_spec
+
+
+def specs_of(file: Path) -> list[Spec]:
+    """The tasks of a file. Raises `Invalid`, and `NotFound` for one that cannot be read."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise NotFound(f"cannot read {file}: {error.strerror}") from error
+    return read_specs(content, where=str(file))
 
 
 def read_specs(content: bytes, *, where: str) -> list[Spec]:

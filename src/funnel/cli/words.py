@@ -1,6 +1,7 @@
 """Options that several commands have."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -23,6 +24,16 @@ def view_option(default: str) -> Callable[[F], F]:
         show_default=True,
         help="How much of each task.",
     )
+
+
+def config_option(command: F) -> F:
+    return click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A settings file (YAML).",
+    )(command)
 
 
 def output_option(*choices: str) -> Callable[[F], F]:

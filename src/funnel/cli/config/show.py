@@ -4,7 +4,8 @@ import click
 import yaml
 from msgspec import json
 
-from funnel.cli.settings import SettingsCommand, config_option
+from funnel.cli.settings import SettingsCommand
+from funnel.cli.words import config_option
 from funnel.config import Config, show
 
 

@@ -6,7 +6,8 @@ import click
 import uvloop
 
 from funnel.app import serve
-from funnel.cli.settings import SettingsCommand, config_option
+from funnel.cli.settings import SettingsCommand
+from funnel.cli.words import config_option
 from funnel.config import Config
 
 

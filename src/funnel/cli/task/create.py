@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from funnel.cli.client import talk
-from funnel.cli.specs import read_specs
+from funnel.cli.specs import read_specs, specs_of
 from funnel.cli.talk import server_option
 from funnel.client.http import Client
 from funnel.core.task import Spec, TaskId
@@ -28,7 +28,7 @@ def create(files: Sequence[Path], server: str | None) -> None:
     if not sys.stdin.isatty():
         specs += read_specs(sys.stdin.buffer.read(), where="standard input")
     for file in files:
-        specs += read_specs(_content(file), where=str(file))
+        specs += specs_of(file)
     if not specs:
         raise click.UsageError("no task given: name a file, or pipe JSON into the command")
 
@@ -37,10 +37,3 @@ def create(files: Sequence[Path], server: str | None) -> None:
 
     for task_id in talk(server, deed):
         click.echo(task_id)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise click.ClickException(f"cannot read {file}: {error.strerror}") from error

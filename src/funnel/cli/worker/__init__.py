@@ -1,0 +1,9 @@
+"""`funnel worker`."""
+
+from funnel.cli.lazy import Lazy, LazyGroup
+
+worker = LazyGroup(
+    name="worker",
+    help="Run one task here, without a server.",
+    lazy={"run": Lazy("funnel.cli.worker.run:run", "Run one task and print what it prints.")},
+)
