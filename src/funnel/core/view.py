@@ -44,12 +44,24 @@ def full(created: Created, progress: Progress, events: Iterable[Event], outputs:
 
 
 def tail(pieces: Iterable[Printed]) -> str:
-    """The end of one stream: no more than the last `keep` bytes of its pieces, in order."""
-    text, keep = "", 0
+    """
+    The end of one stream: no more than the last `keep` bytes of its pieces, in order.
+
+    Pieces may overlap, since who takes over from another says again what may not have been heard.
+    """
+    text, keep, at = "", 0, 0
     for piece in pieces:
-        text, keep = text + piece.text, piece.keep
+        if piece.end > at:
+            text, keep, at = text + _behind(piece, at), piece.keep, piece.end
     whole = text.encode()
     return text if len(whole) <= keep else whole[len(whole) - keep :].decode(errors="ignore")
+
+
+def _behind(piece: Printed, at: int) -> str:
+    """What the piece says after byte `at` of its stream."""
+    if piece.start >= at:
+        return piece.text
+    return piece.text.encode()[at - piece.start :].decode(errors="ignore")
 
 
 def _task(created: Created, progress: Progress) -> Task:

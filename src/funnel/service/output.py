@@ -2,7 +2,9 @@
 
 import asyncio
 import codecs
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -15,7 +17,9 @@ from funnel.ports import Clock
 HELD: Final = 1 << 18
 """Bytes that are written to the file together."""
 UNFINISHED: Final = 3
-"""A character of UTF-8 may lack this many bytes of its end."""
+"""A character of UTF-8 may lack this many bytes of its end, or of its beginning."""
+BREATH: Final = 0.05
+"""Seconds; what comes within one breath is told together, with the end if that comes too."""
 
 
 class Pace(Value, kw_only=True):
@@ -26,17 +30,24 @@ class Pace(Value, kw_only=True):
 
 
 class Capture:
-    """One stream of one executor. Goes on behind what the file already has."""
+    """
+    One stream of one executor, which goes on behind what the file already has.
+
+    Where the last piece of news began is kept beside the file. Whoever goes on after a crash
+    says that piece again from there, which does no harm where it was kept.
+    """
 
     def __init__(self, path: Path, pace: Pace, about: Callable[..., Printed]) -> None:
         self.path = path
+        self._mark = path.with_name(f"{path.name}.told")
         self._pace = pace
         self._about = about
-        self._file: IO[bytes] = path.open("ab")
-        self.size = self._file.tell()
-        self._told = self.size
+        self._file: IO[bytes] = path.open("a+b")
+        self.size = self._file.seek(0, 2)
+        self._told = min(self.size, _number(self._mark))
         self._held = bytearray()
-        self._recent = bytearray()
+        self._file.seek(max(0, self.size - pace.keep - UNFINISHED))
+        self._recent = bytearray(self._file.read())
 
     async def write(self, piece: bytes) -> None:
         self.size += len(piece)
@@ -50,25 +61,39 @@ class Capture:
     async def flush(self) -> None:
         held, self._held = bytes(self._held), bytearray()
         if held:
-            await asyncio.to_thread(self._file.write, held)
-            await asyncio.to_thread(self._file.flush)
+            await asyncio.to_thread(self._write, held)
+
+    async def mark(self) -> None:
+        """Keep where the next piece of news begins, and all that it will say."""
+        await self.flush()
+        await asyncio.to_thread(self._mark.write_text, str(self._start()))
 
     def news(self, *, final: bool) -> Printed | None:
         """What has not been told yet, no more of it than is kept; None where there is nothing."""
-        start = max(self._told, self.size - self._pace.keep)
+        start = self._start()
         if not self._pace.keep or start >= self.size:
             return None
+        untold = bytes(self._recent[start - self.size :])
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(bytes(self._recent[start - self.size :]), final=final)
+        text = decoder.decode(untold[_torn(untold) if start > self._told else 0 :], final=final)
         end = self.size - len(decoder.getstate()[0])
         if end <= start:
             return None
         self._told = end
         return self._about(start=start, end=end, text=text, keep=self._pace.keep)
 
+    def _start(self) -> int:
+        return max(self._told, self.size - self._pace.keep)
+
     async def close(self) -> None:
-        await self.flush()
-        self._file.close()
+        try:
+            await self.flush()
+        finally:
+            self._file.close()
+
+    def _write(self, held: bytes) -> None:
+        self._file.write(held)
+        self._file.flush()
 
 
 class Capturing:
@@ -101,12 +126,19 @@ class Capturing:
         async for chunk in chunks:
             await self._streams[chunk.stream].write(chunk.data)
             self._dirty.set()
+        for one in self._streams.values():
+            await one.flush()
 
     async def tell_forever(self, tell: Callable[..., Awaitable[object]]) -> None:
         """The first bytes at once, and then as often as the pace allows."""
         while self._pace.every > 0:
             await self._dirty.wait()
+            await asyncio.sleep(min(self._pace.every, BREATH))
             self._dirty.clear()
+            for one in self._streams.values():
+                await one.mark()
+            for one in self._streams.values():
+                await one.flush()
             # All at once: what is said in one breath is not lost when this is stopped.
             await tell(*self.news(final=False))
             await asyncio.sleep(self._pace.every)
@@ -118,6 +150,24 @@ class Capturing:
     async def close(self) -> None:
         for one in self._streams.values():
             await one.close()
+
+
+def _torn(piece: bytes) -> int:
+    """How many bytes at the beginning belong to a character that began before it."""
+    return next((n for n, byte in enumerate(piece[:UNFINISHED]) if byte & 0xC0 != 0x80), 0)
+
+
+def _number(path: Path) -> int:
+    with suppress(FileNotFoundError, ValueError):
+        return int(path.read_text())
+    return 0
+
+
+def _end(path: Path, most: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - most))
+        return file.read()
 
 
 def _about(task_id: TaskId, index: int, stream: Stream, now: Clock) -> Callable[..., Printed]:
