@@ -1,5 +1,7 @@
 """Paths inside a container, compared as tuples of parts and never as text."""
 
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 Parts: TypeAlias = tuple[str, ...]
@@ -35,13 +37,43 @@ def is_within(inner: Parts, outer: Parts) -> bool:
     return inner[: len(outer)] == outer
 
 
-def joined(at: Parts, more: Parts) -> Parts:
+def outermost(paths: Iterable[Parts]) -> list[Parts]:
     """
-    Where `more`, which may climb with `..`, leads from `at`; nothing climbs above the root.
+    The paths that lie below no other, sorted.
 
-    >>> joined(("a", "b"), ("..", "..", "..", "c"))
-    ('c',)
+    >>> outermost([("a", "b"), ("a",), ("c", "d")])
+    [('a',), ('c', 'd')]
     """
+    kept: list[Parts] = []
+    for path in sorted(paths):
+        if not kept or not is_within(path, kept[-1]):
+            kept.append(path)
+    return kept
+
+
+def is_within_any(path: Parts, outer: Sequence[Parts]) -> bool:
+    """
+    Whether a path is one of `outer`, which are `outermost`, or lies below it.
+
+    >>> is_within_any(("a", "b"), [("a",), ("c",)])
+    True
+    """
+    at = bisect_right(outer, path)
+    return at > 0 and is_within(path, outer[at - 1])
+
+
+def has_below(path: Parts, inner: Sequence[Parts]) -> bool:
+    """
+    Whether one of `inner`, which are sorted, lies below the path.
+
+    >>> has_below(("a",), [("a",), ("a", "b")]), has_below(("a",), [("a",), ("b",)])
+    (True, False)
+    """
+    at = bisect_right(inner, path)
+    return at < len(inner) and is_within(inner[at], path)
+
+
+def joined(at: Parts, more: Parts) -> Parts:
     now = list(at)
     for part in more:
         if part != "..":

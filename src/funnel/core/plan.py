@@ -1,33 +1,43 @@
 """What a task needs on the host, as data."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from funnel.core.container import Mount
 from funnel.core.error import Invalid
-from funnel.core.path import Parts, is_within, parts, text
+from funnel.core.path import Parts, has_below, is_within, is_within_any, outermost, parts, text
 from funnel.core.task import FileType, Output, Spec
 from funnel.core.value import Value
 from funnel.core.wildcard import has_wildcard, split
 
+KERNEL: Final = (("dev",), ("proc",), ("sys",))
+"""Where nothing is ever mounted."""
+
+SYSTEM: Final = (
+    *(("bin",), ("boot",), ("etc",), ("lib",), ("lib32",), ("lib64",), ("libx32",)),
+    *(("run",), ("sbin",), ("usr",)),
+)
+"""Where files are the image's own, at any depth."""
+
 SEALED: Final = frozenset(
-    (
-        *((part,) for part in ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32")),
-        *((part,) for part in ("proc", "run", "sbin", "sys", "usr")),
-        (),
-    )
+    [
+        *((), ("var",), *KERNEL, *SYSTEM),
+        *(("usr", part) for part in ["bin", "lib", "lib32", "lib64", "libx32", "sbin"]),
+    ]
 )
 """Never covered by a directory of ours: the image would not work any more."""
 
 CROWDED: Final = SEALED | {
-    *((part,) for part in ["home", "opt", "root", "var"]),
-    *(("usr", part) for part in ["bin", "lib", "local", "sbin", "share"]),
-    *(("var", part) for part in ["cache", "lib", "log", "run"]),
+    *((part,) for part in ["home", "opt", "root"]),
+    *(("var", part) for part in ["cache", "lib", "log", "run", "spool"]),
 }
 """Covered only where the task names the directory itself, not as the parent of a file."""
+
+TMP: Final = ("tmp",)
 
 
 class Download(Value):
@@ -48,7 +58,8 @@ class Plan(Value, kw_only=True):
     All paths are container paths, but for the sources of `mounts`.
 
     `folders` are writable directories and `files` empty files to make; what lives under the
-    attempt's root directory is there at its container path.
+    attempt's root directory is there at its container path. The source of no mount lies
+    below a directory that a container can write to, so none can be swapped for another.
     """
 
     folders: tuple[str, ...]
@@ -69,118 +80,165 @@ def make_plan(
     The plan of a task whose own files live under the host directory `root`.
 
     `in_place` has the host path of each input, by its index, that is mounted where it is;
-    writable where the index is in `shared`. Raises `Invalid` for a path that cannot be
-    mounted without hiding the image's own files.
+    writable where the index is in `shared`. An input that the task also writes to, or that
+    lies in another or has another in it, is brought instead. Raises `Invalid` for a path
+    that cannot be mounted without hiding the image's own files.
     """
-    folders = _folders(spec)
-    files = frozenset(_lone_files(spec)) - folders
+    at = [_clear("input", one.path) for one in spec.inputs]
+    lent = outermost(at[index] for index in shared & in_place.keys())
+    asked = _asked(spec).less(lent)
+    alone = _alone(at, lent, asked)
     placed = {
-        index: source
-        for index, source in in_place.items()
-        if index in shared or not _covers(parts(spec.inputs[index].path), folders)
+        index: source for index, source in in_place.items() if index in shared or at[index] in alone
     }
-    own = _top(folders) | files
-    mounts = [Mount(str(root.joinpath(*path)), text(path), writable=True) for path in own]
-    mounts += _input_mounts(spec, root, placed, shared, folders)
+    brought = outermost(path for index, path in enumerate(at) if index not in placed)
+    points = {path for path in lent if is_within_any(path, brought)}
+    open_to = outermost(asked.folders)
+    locked = [one for one in brought if one not in asked.files and not is_within_any(one, open_to)]
     return Plan(
-        folders=tuple(text(path) for path in sorted(folders)),
-        files=tuple(text(path) for path in sorted(files)),
+        folders=_texts(asked.folders | points),
+        files=_texts(asked.files),
         downloads=tuple(
-            Download(one.url, text(parts(one.path)), one.type)
+            Download(one.url, text(at[index]), one.type)
             for index, one in enumerate(spec.inputs)
             if index not in placed and not one.content
         ),
-        contents=tuple(
-            Content(text(parts(one.path)), one.content) for one in spec.inputs if one.content
+        contents=tuple(_contents(spec, asked)),
+        mounts=_sorted(
+            [
+                *(_own(root, path, writable=True) for path in (*open_to, *asked.files)),
+                *(_own(root, path, writable=False) for path in locked),
+                *(Mount(placed[one], text(at[one]), writable=one in shared) for one in placed),
+            ]
         ),
-        mounts=_sorted(mounts),
     )
 
 
 def with_workdir(plan: Plan, root: PurePosixPath, workdir: str) -> Plan:
-    """The plan with a writable directory for an executor to work in, unless it has one there."""
-    at = parts(workdir)
-    if any(is_within(at, parts(mount.target)) for mount in plan.mounts):
+    """
+    The plan with a writable directory for an executor to work in, unless it has one there.
+
+    The directory has a name of its own under `root`, so that no mount's source lies in it.
+    """
+    at = _parts(workdir)
+    if at in SEALED or any(is_within(at, parts(mount.target)) for mount in plan.mounts):
         return plan
-    mount = Mount(str(root.joinpath(*at)), text(at), writable=True)
-    return replace(plan, folders=(*plan.folders, text(at)), mounts=_sorted([*plan.mounts, mount]))
+    name = f".workdir-{sha256(text(at).encode(errors='surrogateescape')).hexdigest()[:16]}"
+    mount = Mount(str(root / name), text(at), writable=True)
+    folders = (*plan.folders, text((name,)))
+    return replace(plan, folders=folders, mounts=_sorted([*plan.mounts, mount]))
 
 
-def _folders(spec: Spec) -> frozenset[Parts]:
-    named = [("tmp",), *(parts(volume) for volume in spec.volumes)]
-    named += [parts(one.path) for one in spec.outputs if _is_directory(one)]
-    for path in named:
-        if path in SEALED:
-            raise Invalid(
-                f"{text(path)} cannot be a writable directory: it would hide what the image has"
-                f" there; use one of its own, as in {text((*path, 'data'))}"
-            )
-    around = [_around(one) for one in spec.outputs if not _is_directory(one)]
-    around += [path[:-1] for path in _streams(spec)]
-    return frozenset(named) | {path for path in around if path not in CROWDED}
+class _Asked(NamedTuple):
+    """Where the task writes: into `folders` or lone `files`; `written` is each path it names."""
+
+    folders: frozenset[Parts]
+    files: frozenset[Parts]
+    written: frozenset[Parts]
+
+    def less(self, lent: Sequence[Parts]) -> "_Asked":
+        """Without what lies in a directory that is written to where it is."""
+        return _Asked(
+            *(frozenset(one for one in each if not is_within_any(one, lent)) for each in self)
+        )
 
 
-def _around(output: Output) -> Parts:
-    """The directory that must be ours, so that the output is found there."""
-    if not has_wildcard(output.path):
-        return parts(output.path)[:-1]
-    base, _ = split(parts(output.path))
-    if base in CROWDED:
+def _asked(spec: Spec) -> _Asked:
+    folders = {TMP, *(_clear("volume", one) for one in spec.volumes)}
+    names = set(_streams(spec))
+    for one in spec.outputs:
+        if has_wildcard(one.path):
+            folders.add(_base(one))
+        else:
+            path = _clear("output", one.path)
+            (folders if one.type is FileType.DIRECTORY else names).add(path)
+    below = sorted(folders | names)
+    lone = {path for path in names if _is_of_image(path[:-1])}
+    folders |= {path for path in lone if has_below(path, below)}
+    folders |= {path[:-1] for path in names - lone}
+    tops = outermost(folders)
+    workdirs = {_parts(one.workdir) for one in spec.executors}
+    return _Asked(
+        frozenset(folders | {path for path in workdirs if is_within_any(path, tops)}),
+        frozenset(path for path in lone if not is_within_any(path, tops)),
+        frozenset(folders | names),
+    )
+
+
+def _alone(at: Sequence[Parts], lent: Sequence[Parts], asked: _Asked) -> set[Parts]:
+    """Inputs that nothing is written to, that lie in no other and have none in them."""
+    others, written = sorted(at), sorted(asked.written)
+    tops = set(outermost(set(at).difference(lent)))
+    return {
+        path
+        for path in at
+        if (path in tops or is_within_any(path, lent))
+        and not has_below(path, others)
+        and path not in asked.written
+        and not has_below(path, written)
+    }
+
+
+def _contents(spec: Spec, asked: _Asked) -> Iterator[Content]:
+    folders = sorted(asked.folders)
+    for one in spec.inputs:
+        path = parts(one.path)
+        if not one.content:
+            continue
+        if path in asked.folders or has_below(path, folders):
+            raise Invalid(f"input {one.path} is a file, and the task also writes below that path")
+        yield Content(text(path), one.content)
+
+
+def _parts(path: str) -> Parts:
+    found = parts(path)
+    if ".." in found:
+        raise Invalid(f"{path} must not contain '..'")
+    return found
+
+
+def _clear(what: str, path: str) -> Parts:
+    """The parts of a path where something of the task may be mounted."""
+    found = _parts(path)
+    if found in SEALED or found[:1] in KERNEL:
         raise Invalid(
-            f"{output.path} cannot be matched: {text(base)} is the image's own;"
-            " write to a directory of the task, as in /out/*"
+            f"{what} {path} would hide what the image has there;"
+            f" use a path of the task's own, as in /data/{what}"
+        )
+    return found
+
+
+def _base(output: Output) -> Parts:
+    """The deepest directory without a wildcard."""
+    base, _ = split(_parts(output.path))
+    if _is_of_image(base) or base[:1] in KERNEL:
+        raise Invalid(
+            f"output {output.path} cannot be matched: a directory at {text(base)} would hide"
+            " what the image has there; write to a directory of the task's own, as in /out/*"
         )
     return base
 
 
-def _lone_files(spec: Spec) -> Iterator[Parts]:
-    """Files to be written straight into a directory of the image: mounted one by one."""
-    files = [one for one in spec.outputs if not _is_directory(one)]
-    for one in files:
-        path = parts(one.path)
-        if not has_wildcard(one.path) and path[:-1] in CROWDED:
-            yield path
-
-
 def _streams(spec: Spec) -> Iterator[Parts]:
+    """Where output goes that later executors may read; what goes to a device, they may not."""
     for executor in spec.executors:
-        for path in (executor.stdout, executor.stderr):
-            if path:
-                yield parts(path)
+        for what in ("stdout", "stderr"):
+            path: str = getattr(executor, what)
+            if path and parts(path)[:1] not in KERNEL:
+                yield _clear(what, path)
 
 
-def _is_directory(output: Output) -> bool:
-    return output.type is FileType.DIRECTORY and not has_wildcard(output.path)
+def _is_of_image(folder: Parts) -> bool:
+    """Whether files of the task are mounted one by one there."""
+    return folder in CROWDED or folder[:1] in SYSTEM
 
 
-def _covers(path: Parts, folders: Iterable[Parts]) -> bool:
-    return any(is_within(folder, path) for folder in folders)
+def _own(root: PurePosixPath, path: Parts, *, writable: bool) -> Mount:
+    return Mount(str(root.joinpath(*path)), text(path), writable)
 
 
-def _top(folders: frozenset[Parts]) -> frozenset[Parts]:
-    """Those that lie below no other."""
-    return frozenset(
-        path
-        for path in folders
-        if not any(path != other and is_within(path, other) for other in folders)
-    )
-
-
-def _input_mounts(
-    spec: Spec,
-    root: PurePosixPath,
-    placed: Mapping[int, str],
-    shared: frozenset[int],
-    folders: frozenset[Parts],
-) -> Iterator[Mount]:
-    for index, one in enumerate(spec.inputs):
-        at = parts(one.path)
-        if one.content and _covers(at, folders):
-            raise Invalid(f"input {one.path} is a file, and the task also writes below that path")
-        if index in placed:
-            yield Mount(placed[index], text(at), writable=index in shared)
-        elif not any(is_within(at, folder) for folder in folders):
-            yield Mount(str(root.joinpath(*at)), text(at))
+def _texts(paths: Iterable[Parts]) -> tuple[str, ...]:
+    return tuple(text(path) for path in sorted(paths))
 
 
 def _sorted(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
