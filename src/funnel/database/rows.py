@@ -1,4 +1,9 @@
-"""What the rows hold: JSON, written by us and read leniently."""
+"""
+What the rows hold: JSON, written by us and read leniently.
+
+What can be many comes out of SQLite as one row, a JSON array: a reading thread must win the
+interpreter lock back after each row, which takes long while the loop is busy.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,11 +23,13 @@ from funnel.core.work import Work
 Minimal: TypeAlias = tuple[int, TaskId, State]
 Basic: TypeAlias = tuple[int, Progress, Created]
 Piece: TypeAlias = tuple[int, int, Stream, int, int, int, str]
+Told: TypeAlias = tuple[int, int, Event]
 Full: TypeAlias = tuple[int, Progress, Created, list[Event], list[Piece]]
 
+UNFINISHED = json.Decoder(list[Progress])
+UNREAD = json.Decoder(list[Told])
 PROGRESS = json.Decoder(Progress)
 CREATED = json.Decoder(Created)
-EVENT = json.Decoder[Event](Event)
 WORK = json.Decoder[Work](Work)
 _MINIMAL = json.Decoder(list[Minimal])
 _BASIC = json.Decoder(list[Basic])

@@ -121,9 +121,10 @@ def _sparsest(
     db: sqlite3.Connection, terms: tuple[Term, ...], after: int, span: int
 ) -> tuple[int, Lead]:
     """The lead whose next `span` candidates reach furthest down, and how far that is."""
-    if not terms:
-        return 0, EVERYTHING
-    floors = [(_floor(db, lead.term, after, span), lead) for lead in _leads(terms)]
+    leads = [*_leads(terms)] or [EVERYTHING]
+    if len(leads) == 1 and leads[0].term.kind != "name":
+        return 0, leads[0]
+    floors = [(_floor(db, lead.term, after, span), lead) for lead in leads]
     return min(floors, key=itemgetter(0))
 
 
