@@ -39,14 +39,14 @@ def read_spec(body: bytes) -> Spec:
     """
     try:
         text = body.decode()
-        given = _decoded(text) if text.strip() else None
+        given, regular = _parsed(text)
     except RecursionError as error:
         raise Invalid("not a task: nested too deeply") from error
     except ValueError as error:
         raise Invalid(f"not a task: {error}") from error
     if given is None:
         return Spec()
-    if not _SURROGATE.search(text) and _has_our_names(given):
+    if regular and _has_our_names(given):
         try:
             return convert(given, Spec)
         except ValidationError:
@@ -83,11 +83,14 @@ def _with_exit_codes(log: TaskLog) -> TaskLog:
     return replace(log, logs=tuple(logs))
 
 
-def _decoded(text: str) -> Any:
+def _parsed(text: str) -> tuple[Any, bool]:
+    """The JSON, and whether no name stands twice and all characters are whole."""
+    if not text.strip():
+        return None, True
     try:
-        return _strict.decode(text)
+        return _strict.decode(text), not _SURROGATE.search(text)
     except _Twice:
-        return _marking.decode(text)
+        return _marking.decode(text), False
 
 
 def _has_our_names(given: Any) -> bool:
