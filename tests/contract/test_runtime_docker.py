@@ -171,6 +171,14 @@ async def test_hundreds_may_wait(runtime: Runtime) -> None:
     assert {wait.result().code for wait in waits} == {7}
 
 
+async def test_no_path_is_too_odd_to_be_mounted(runtime: Runtime, tmp_path: Path) -> None:
+    odd = tmp_path / 'a,readonly=false:ro,"'
+    await asyncio.to_thread(odd.write_bytes, b"odd\n")
+    target = '/in/b,src=/etc:rw,"'
+    asked = container("cat", target, mounts=(Mount(str(odd), target),))
+    assert await said(runtime, asked) == b"odd\n"
+
+
 # --- entry points and users
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from funnel.runtime.fault import cannot_start, init_words
+from funnel.runtime.fault import cannot_start, may_be_of_init, of_init
 
 RUNC = "failed to create shim task: OCI runtime create failed: runc create failed: "
 UNABLE = RUNC + "unable to start container process: "
@@ -57,8 +57,22 @@ def test_faults_of_the_engine_are_not_the_tasks(words: str) -> None:
     assert cannot_start(words) is None
 
 
-def test_init_processes_say_why_a_command_did_not_run() -> None:
-    said = "[FATAL tini (7)] exec /etc failed: Permission denied"
-    assert init_words(said) == "exec /etc failed: Permission denied"
-    assert init_words("warning\n" + said) == "exec /etc failed: Permission denied"
-    assert init_words("sh: nosuch: not found") == ""
+@pytest.mark.parametrize(
+    ("code", "stderr", "expected"),
+    [
+        (126, "[FATAL tini (7)] exec /etc failed: Permission denied", (126, "exec /etc failed")),
+        (127, "x\n[FATAL tini (7)] exec a failed: No such file or directory", (127, "exec a")),
+        (1, "ERROR (catatonit:6): failed to exec pid1: No such file or directory", (127, "failed")),
+        (1, "ERROR (catatonit:6): failed to exec pid1: Permission denied", (126, "failed")),
+        (127, "sh: nosuch: not found", (127, "")),
+        (1, "", (1, "")),
+    ],
+)
+def test_init_processes_say_why_a_command_did_not_run(
+    code: int, stderr: str, expected: tuple[int, str]
+) -> None:
+    assert may_be_of_init(code)
+    seen, words = of_init(code, stderr)
+    assert seen == expected[0]
+    assert words.startswith(expected[1])
+    assert bool(words) == bool(expected[1])

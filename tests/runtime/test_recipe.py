@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from funnel.core.container import Container, Mount
-from funnel.core.error import Invalid
-from funnel.runtime.recipe import recipe
+from funnel.core.error import CannotStart, Invalid
+from funnel.runtime.recipe import Site, recipe
 from funnel.runtime.settings import Entrypoint, Profile, Settings, checked
 
 CALLER = "1000:1001"
@@ -14,7 +14,7 @@ text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 
 def made(container: Container, **settings: Any) -> Any:
-    return recipe(container, Settings(**settings), deployment="here", caller=CALLER)
+    return recipe(container, Site(settings=Settings(**settings), deployment="here", caller=CALLER))
 
 
 def container(**given: Any) -> Container:
@@ -89,8 +89,26 @@ def test_requests_become_limits_that_engines_take() -> None:
 )
 def test_users(profile: Profile, user: str, caller: str, expected: str | None) -> None:
     settings = Settings(profile=profile, user=user)
-    body = recipe(container(), settings, deployment="here", caller=caller)
+    body = recipe(container(), Site(settings=settings, deployment="here", caller=caller))
     assert body.get("User") == expected
+
+
+@given(text, text)
+def test_podman_gets_no_path_that_it_would_read_as_options(source: str, target: str) -> None:
+    site = Site(settings=Settings(), deployment="here", caller=CALLER, is_podman=True)
+    asked = container(mounts=(Mount("/x", "/y"), Mount(source, f"/in{target}")))
+    if set(source + target) & set(',"\r\n'):
+        with pytest.raises(CannotStart, match="Podman cannot mount"):
+            recipe(asked, site)
+    else:
+        assert len(recipe(asked, site)["HostConfig"]["Mounts"]) == 2
+
+
+def test_podman_is_not_asked_for_what_it_does_not_do_well() -> None:
+    site = Site(settings=Settings(), deployment="here", caller=CALLER, is_podman=True)
+    host = recipe(container(), site)["HostConfig"]
+    assert host["LogConfig"] == {"Type": "k8s-file"}
+    assert "Ulimits" not in host
 
 
 def test_strict_has_no_network_whatever_the_settings_say() -> None:

@@ -27,23 +27,24 @@ from funnel.plugins import Host
 from funnel.ports import Clock
 from funnel.runtime.address import candidates
 from funnel.runtime.engine import Engine, Late, Refusal, reached
-from funnel.runtime.fault import cannot_start, init_words
+from funnel.runtime.fault import cannot_start, may_be_of_init, of_init
 from funnel.runtime.images import DockerImages
 from funnel.runtime.output import follow, last_words
 from funnel.runtime.patience import Patience
-from funnel.runtime.recipe import eraser, recipe
+from funnel.runtime.recipe import Site, eraser, recipe
 from funnel.runtime.settings import Settings, checked
 from funnel.runtime.state import inspect
 from funnel.runtime.stdin import feed, first_of
 
 GONE: Final = 404
 TAKEN: Final = 409
+NAME_TAKEN: Final = "is already in use"
+"""Podman gives another status."""
 WAIT_SECONDS: Final = 300.0
 """A wait is asked for again after this long, so that a connection that died unseen is noticed."""
 ERASE_SECONDS: Final = 600.0
 TRIES: Final = 5
 PAUSE: Final = 0.1
-SHELL_FAILURES: Final = (126, 127)
 
 
 class _Made(Value, rename="pascal"):
@@ -58,38 +59,36 @@ class _Listed(Value, rename="pascal", kw_only=True):
     created: float = 0.0
 
 
-class _Part(Value, rename="pascal"):
-    name: str = ""
-
-
 class _Version(Value, rename="pascal"):
     version: str
     api_version: str = ""
-    components: tuple[_Part, ...] = ()
 
 
 class DockerRuntime:
     """Answers `ports.Runtime`."""
 
     def __init__(self, engine: Engine, settings: Settings, deployment: str, now: Clock) -> None:
-        images = DockerImages(engine, settings, deployment)
+        self._site = Site(
+            settings=settings,
+            deployment=deployment,
+            caller=f"{os.getuid()}:{os.getgid()}",
+            is_podman=engine.is_podman,
+        )
+        images = DockerImages(engine, self._site)
         self.pull = images.pull
         self.has_path = images.has_path
         self._engine = engine
-        self._settings = settings
-        self._deployment = deployment
         self._now = now
-        self._caller = f"{os.getuid()}:{os.getgid()}"
 
     async def create(self, container: Container) -> str:
         if not container.command[:1] or not container.command[0]:
             raise CannotStart(f"the command of {container.name} is empty", 127)
-        body = recipe(container, self._settings, deployment=self._deployment, caller=self._caller)
+        body = recipe(container, self._site)
         for _ in range(TRIES):
             try:
                 return await self._make(body, container.name)
             except Refusal as refusal:
-                if refusal.status != TAKEN:
+                if refusal.status != TAKEN and NAME_TAKEN not in str(refusal):
                     raise cannot_start(str(refusal)) or refusal from refusal
             if known := await self._adopt(container.name, body["Labels"]):
                 return known
@@ -144,7 +143,7 @@ class DockerRuntime:
                 raise
 
     async def found(self, *, task_id: TaskId | None = None) -> Sequence[Found]:
-        labels = [f"{LABEL_DEPLOYMENT}={self._deployment}"]
+        labels = [f"{LABEL_DEPLOYMENT}={self._site.deployment}"]
         if task_id is not None:
             labels.append(f"{LABEL_TASK}={task_id}")
         filters = msgspec.json.encode({"label": labels}).decode()
@@ -155,7 +154,7 @@ class DockerRuntime:
         return [_found(one, now) for one in listed]
 
     async def erase(self, directory: Path, image: str) -> None:
-        container_id = await self._make(eraser(str(directory), image, self._deployment), "")
+        container_id = await self._make(eraser(str(directory), image, self._site), "")
         try:
             async with asyncio.timeout(ERASE_SECONDS):
                 words = await self._erased(container_id)
@@ -168,8 +167,7 @@ class DockerRuntime:
 
     async def describe(self) -> str:
         version = await self._engine.get("/version", _Version)
-        names = [part.name for part in version.components]
-        name = "Podman" if any("Podman" in part for part in names) else "Docker"
+        name = "Podman" if self._engine.is_podman else "Docker"
         api = f"API {version.api_version}"
         return f"{name} {version.version} ({api}) at {self._engine.address.url}"
 
@@ -201,10 +199,10 @@ class DockerRuntime:
 
     async def _exited(self, container_id: str) -> Exited:
         state = (await inspect(self._engine, container_id)).state
-        reason = state.error
-        if not reason and state.exit_code in SHELL_FAILURES:
-            reason = init_words(await last_words(self._engine, container_id))
-        return Exited(code=state.exit_code, oom_killed=state.oom_killed, reason=reason)
+        code, reason = state.exit_code, state.error
+        if not reason and may_be_of_init(code):
+            code, reason = of_init(code, await last_words(self._engine, container_id))
+        return Exited(code=code, oom_killed=state.oom_killed, reason=reason)
 
     async def _over(self, container_id: str) -> None:
         with suppress(NotFound):
@@ -231,7 +229,7 @@ class DockerRuntime:
                 await asyncio.sleep(PAUSE)
 
     def _patience(self) -> Patience:
-        return Patience(self._settings.patience.total_seconds())
+        return Patience(self._site.settings.patience.total_seconds())
 
 
 @asynccontextmanager

@@ -58,6 +58,7 @@ class Engine:
         self._session = session
         self.seconds = seconds
         self.version = ""
+        self.is_podman = False
 
     @asynccontextmanager
     async def ask(
@@ -108,9 +109,10 @@ class Engine:
         return msgspec.json.decode(await self.do("GET", path, params=params), type=kind)
 
     async def agree(self) -> None:
-        """Find out which version of the API to speak."""
+        """Find out whom we speak to, and in which version of the API."""
         async with self.ask("GET", "/_ping", within=min(self.seconds, PING_SECONDS)) as response:
             theirs = response.headers.get("Api-Version", "")
+            self.is_podman = "Libpod-Api-Version" in response.headers
         major, _, minor = theirs.partition(".")
         if major.isdecimal() and minor.isdecimal():
             spoken = min(NEWEST, (int(major), int(minor)))

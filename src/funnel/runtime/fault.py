@@ -16,8 +16,9 @@ _NOT_POSSIBLE: Final = re.compile(
     re.IGNORECASE,
 )
 _INIT: Final = re.compile(
-    r"^(?:\[FATAL tini \(\d+\)\]|\S*catatonit:?(?: \(\d+\))?:?) (.*)", re.MULTILINE
+    r"^(?:\[FATAL tini \(\d+\)\]|ERROR \(catatonit:\d+\):) (.*exec .*)$", re.MULTILINE
 )
+_INIT_CODES: Final = frozenset({1, 126, 127})
 
 
 def cannot_start(words: str) -> CannotStart | None:
@@ -29,14 +30,26 @@ def cannot_start(words: str) -> CannotStart | None:
     return None
 
 
-def init_words(stderr: str) -> str:
+def may_be_of_init(code: int) -> bool:
     """
-    Why the init process in the container could not run the command, "" where it did.
+    Whether the exit code may be that of the init process, not the command's.
 
-    With an init process the engine never sees that a command is missing.
-
-    >>> init_words("[FATAL tini (7)] exec nosuch failed: No such file or directory")
-    'exec nosuch failed: No such file or directory'
+    With an init process the engine never sees that a command is missing. Docker's ends with 126
+    or 127, that of Podman with 1; both say why.
     """
-    found = _INIT.search(stderr)
-    return found[1].strip() if found else ""
+    return code in _INIT_CODES
+
+
+def of_init(code: int, stderr: str) -> tuple[int, str]:
+    """
+    The exit code, and why the init process could not run the command, "" where it did.
+
+    >>> of_init(1, "ERROR (catatonit:6): failed to exec pid1: No such file or directory")
+    (127, 'failed to exec pid1: No such file or directory')
+    >>> of_init(1, "no such luck")
+    (1, '')
+    """
+    if (found := _INIT.search(stderr)) is None:
+        return code, ""
+    words = found[1].strip()
+    return 127 if "No such file" in words else 126, words

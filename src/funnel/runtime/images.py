@@ -8,8 +8,8 @@ import msgspec
 from funnel.core.error import Unavailable
 from funnel.core.value import Value
 from funnel.runtime.engine import Engine, Refusal, segment
-from funnel.runtime.recipe import probe
-from funnel.runtime.settings import PullPolicy, Settings
+from funnel.runtime.recipe import Site, probe
+from funnel.runtime.settings import PullPolicy
 from funnel.runtime.shared import Shared
 
 NOT_FOUND: Final = 404
@@ -31,11 +31,11 @@ class _Said(Value):
 class DockerImages:
     """Answers `ports.Images`."""
 
-    def __init__(self, engine: Engine, settings: Settings, deployment: str) -> None:
+    def __init__(self, engine: Engine, site: Site) -> None:
         self._engine = engine
-        self._policy = settings.pull_policy
-        self._within = settings.pull_timeout.total_seconds()
-        self._deployment = deployment
+        self._policy = site.settings.pull_policy
+        self._within = site.settings.pull_timeout.total_seconds()
+        self._site = site
         self._pulls = Shared[str, None]()
         self._looks = Shared[tuple[str, str], bool]()
         self._known: dict[tuple[str, str], bool] = {}
@@ -77,7 +77,7 @@ class DockerImages:
             raise Unavailable(f"cannot pull image {image!r}: {error}") from error
 
     async def _look(self, image_id: str, path: str) -> bool:
-        body = probe(image_id, self._deployment)
+        body = probe(image_id, self._site)
         made = await self._engine.do("POST", "/containers/create", body=body)
         container = f"/containers/{msgspec.json.decode(made, type=_Made).id}"
         try:

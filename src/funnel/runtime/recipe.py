@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from funnel.core.container import LABEL_DEPLOYMENT, Container, Mount
+from funnel.core.error import CannotStart
+from funnel.core.value import Value
 from funnel.runtime.settings import NOBODY, Entrypoint, Profile, Settings
 
 PERIOD: Final = 100_000
@@ -11,7 +13,7 @@ LEAST_QUOTA: Final = 1_000
 LEAST_MEMORY: Final = 6 * 2**20
 """Engines refuse less."""
 
-# The default driver of Docker writes JSON, in which bytes that are no UTF-8 are lost. This one is
+# The default log of Docker writes JSON, in which bytes that are no UTF-8 are lost. This one is
 # exact. The size, its largest, keeps it from dropping the beginning; the rest overrules defaults
 # of the engine that do not go with it.
 EXACT_LOG: Final = {
@@ -28,47 +30,61 @@ done
 """
 
 
-def recipe(
-    container: Container, settings: Settings, *, deployment: str, caller: str
-) -> Mapping[str, Any]:
-    """The body of a create request; `caller` is our own user and group."""
+PODMAN_LOG: Final = {"Type": "k8s-file"}
+"""Exact, and of any size unless containers.conf says otherwise."""
+
+
+class Site(Value, kw_only=True):
+    """What all containers of one runtime have in common; `caller` is our own user and group."""
+
+    settings: Settings
+    deployment: str
+    caller: str
+    is_podman: bool = False
+
+
+def recipe(container: Container, site: Site) -> Mapping[str, Any]:
+    """The body of a create request. Raises `CannotStart` for mounts that Podman misreads."""
+    if site.is_podman:
+        for mount in container.mounts:
+            _check_for_podman(mount)
     body: dict[str, Any] = {
         "Image": container.image,
-        **_command(container.command, settings.entrypoint),
+        **_command(container.command, site.settings.entrypoint),
         "Env": [f"{name}={value}" for name, value in container.env.items()],
-        "Labels": {**container.labels, LABEL_DEPLOYMENT: deployment},
+        "Labels": {**container.labels, LABEL_DEPLOYMENT: site.deployment},
         "OpenStdin": container.stdin,
         "StdinOnce": container.stdin,
         "AttachStdin": container.stdin,
         "StopSignal": "SIGTERM",
         "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": _host(container, settings),
+        "HostConfig": _host(container, site),
     }
     if container.workdir:
         body["WorkingDir"] = container.workdir
-    if user := _user(settings, caller):
+    if user := _user(site):
         body["User"] = user
     return body
 
 
-def probe(image: str, deployment: str) -> Mapping[str, Any]:
+def probe(image: str, site: Site) -> Mapping[str, Any]:
     """A container that is looked into and never started."""
     return {
         "Image": image,
         "Entrypoint": ["none"],
-        "Labels": {LABEL_DEPLOYMENT: deployment},
+        "Labels": {LABEL_DEPLOYMENT: site.deployment},
         "HostConfig": {"NetworkMode": "none"},
     }
 
 
-def eraser(directory: str, image: str, deployment: str) -> Mapping[str, Any]:
+def eraser(directory: str, image: str, site: Site) -> Mapping[str, Any]:
     """A container that empties one directory as root, and can do nothing else."""
     return {
         "Image": image,
         "User": "0:0",
         "Entrypoint": ["/bin/sh", "-c", CLEAN],
         "WorkingDir": "/",
-        "Labels": {LABEL_DEPLOYMENT: deployment},
+        "Labels": {LABEL_DEPLOYMENT: site.deployment},
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             "NetworkMode": "none",
@@ -77,7 +93,7 @@ def eraser(directory: str, image: str, deployment: str) -> Mapping[str, Any]:
             "CapAdd": ["DAC_OVERRIDE", "FOWNER"],
             "SecurityOpt": ["no-new-privileges"],
             "PidsLimit": 64,
-            "LogConfig": EXACT_LOG,
+            "LogConfig": PODMAN_LOG if site.is_podman else EXACT_LOG,
             "Mounts": [_mount(Mount(directory, "/erase", writable=True))],
         },
     }
@@ -89,25 +105,29 @@ def _command(command: tuple[str, ...], entrypoint: Entrypoint) -> Mapping[str, A
     return {"Entrypoint": command[:1], "Cmd": command[1:]}
 
 
-def _user(settings: Settings, caller: str) -> str:
+def _user(site: Site) -> str:
+    settings = site.settings
     strict = settings.profile is Profile.STRICT
-    user = caller if settings.user == "caller" else settings.user
+    user = site.caller if settings.user == "caller" else settings.user
     if strict and (not user or user.startswith("0:")):
         return NOBODY
     return user
 
 
-def _host(container: Container, settings: Settings) -> Mapping[str, Any]:
+def _host(container: Container, site: Site) -> Mapping[str, Any]:
+    settings = site.settings
     host: dict[str, Any] = {
         "Init": True,
         "PidsLimit": settings.pids_limit,
         "SecurityOpt": ["no-new-privileges"],
         "IpcMode": "private",
         "NetworkMode": settings.network,
-        "LogConfig": EXACT_LOG,
-        "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
+        "LogConfig": PODMAN_LOG if site.is_podman else EXACT_LOG,
         "Mounts": [_mount(mount) for mount in container.mounts],
     }
+    if not site.is_podman:
+        # Podman would forget the limits of containers.conf for it.
+        host["Ulimits"] = [{"Name": "core", "Soft": 0, "Hard": 0}]
     if container.cpus:
         # Unlike NanoCpus this may be more than the machine has, and is then no limit.
         host["CpuPeriod"] = PERIOD
@@ -117,6 +137,15 @@ def _host(container: Container, settings: Settings) -> Mapping[str, Any]:
     if settings.profile is Profile.STRICT:
         host |= {"CapDrop": ["ALL"], "ReadonlyRootfs": True, "NetworkMode": "none"}
     return host
+
+
+def _check_for_podman(mount: Mount) -> None:
+    """Podman makes an option string of a mount, in which a path could say other things too."""
+    for path in (mount.source, mount.target):
+        if any(letter in path for letter in ',"\r\n'):
+            raise CannotStart(
+                f"Podman cannot mount {path!r}: a comma, quote or line break is in the path", 126
+            )
 
 
 def _mount(mount: Mount) -> Mapping[str, Any]:

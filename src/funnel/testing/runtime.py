@@ -150,10 +150,10 @@ class RuntimeSuite:
         (tmp_path / "out").mkdir(mode=0o777)
         (tmp_path / "out").chmod(0o777)
         mounts = (
-            Mount(str(tmp_path / "in: put"), "/in/a, b:c"),
+            Mount(str(tmp_path / "in: put"), "/in/a b:c"),
             Mount(str(tmp_path / "out"), "/out", writable=True),
         )
-        cat = self.container(task_id, image, "cat", "/in/a, b:c", mounts=mounts)
+        cat = self.container(task_id, image, "cat", "/in/a b:c", mounts=mounts)
         container_id = await self.started(runtime, cat)
         assert (await output(runtime, container_id))[Stream.STDOUT] == b"hello\n"
         touch = self.container(
