@@ -63,7 +63,8 @@ class Found(Value, kw_only=True):
     """
     A container of ours that the engine has; `age` is seconds since it was made.
 
-    `started` says that it runs or has run, `running` that it runs now.
+    `started` says that it runs or has run, `running` that it runs now. `image` is the hash of
+    its image, where the engine tells.
     """
 
     id: str
@@ -72,3 +73,4 @@ class Found(Value, kw_only=True):
     started: bool
     running: bool
     age: float
+    image: str = ""

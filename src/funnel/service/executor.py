@@ -2,12 +2,11 @@
 
 import asyncio
 import shlex
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import IO, Any, Final
+from typing import IO, Final
 
 from funnel.core.container import (
     LABEL_ATTEMPT,
@@ -18,7 +17,7 @@ from funnel.core.container import (
     Found,
     Stream,
 )
-from funnel.core.error import CannotStart, FunnelError
+from funnel.core.error import CannotStart, FunnelError, NotFound
 from funnel.core.event import Change, ExecutorExited, ExecutorStarted, Level, Logged
 from funnel.core.plan import Plan, with_workdir
 from funnel.core.slots import GB
@@ -29,6 +28,7 @@ from funnel.service.journal import Journal
 from funnel.service.output import Capturing, Pace
 from funnel.service.publish import place
 from funnel.service.stage import make_folders
+from funnel.service.together import alongside, together
 from funnel.service.workplace import Workplace
 
 NOW: Final = timedelta(0)
@@ -70,26 +70,28 @@ class Run:
         self._bench = bench
         self._index = index
         self._executor: Executor = bench.task.executors[index]
-        self._before = before
+        self._marked = bool(before and before.start_time)
+        self._started = False
         self._name = f"{bench.task.id}-{index}"
 
     async def to_exit(self) -> int:
         """The exit code; the container is gone and its output is where the task wants it."""
+        bench = self._bench
         plan = await self._plan()
         try:
-            container_id = await self._marked(plan)
-            exited = await self._ended(container_id, plan)
+            container_id = await self._ready(plan)
+            code = await self._ended(container_id, plan)
         except CannotStart as error:
-            await self._record(*self._refused(error))
+            await bench.journal.record(*self._refused(error))
+            await self._remove()
             return error.code
-        await self._record(*self._facts(exited))
-        await self._bench.runtime.remove(container_id, grace=NOW)
-        return exited.code
+        await bench.runtime.remove(container_id, grace=NOW)
+        return code
 
     async def _plan(self) -> Plan:
         """With a place to work in, where the image has none at that path."""
         bench, executor = self._bench, self._executor
-        if not executor.workdir:
+        if self._marked or not executor.workdir:
             return bench.plan
         plan = with_workdir(bench.plan, PurePosixPath(bench.place.root), executor.workdir)
         if plan is bench.plan or await bench.runtime.has_path(executor.image, executor.workdir):
@@ -97,73 +99,111 @@ class Run:
         await asyncio.to_thread(make_folders, plan, bench.place.root)
         return plan
 
-    async def _marked(self, plan: Plan) -> str:
-        """A container that may be started: its mark is on disk before it is."""
-        if self._before and self._before.start_time:
-            return (await self._found()).id
-        container_id = await self._bench.runtime.create(self._container(plan))
-        await self._record(
-            ExecutorStarted(self._bench.task.id, self._bench.now(), self._index),
-            self._bench.logged(self._index, "Running command", cmd=self._shown()),
+    async def _ready(self, plan: Plan) -> str:
+        """A container that may be started, or has been: its mark is on disk before it is."""
+        if self._marked:
+            found = await self._found()
+            self._started = found.started
+            return found.id
+        bench, index = self._bench, self._index
+        container_id = await bench.runtime.create(self._container(plan))
+        await bench.journal.record(
+            ExecutorStarted(bench.task.id, bench.now(), index),
+            bench.logged(index, "Running command", cmd=self._shown()),
         )
+        self._marked = True
         return container_id
 
     async def _found(self) -> Found:
         bench = self._bench
         for one in await bench.runtime.found(task_id=bench.task.id):
-            if one.name == self._name:
-                fed = bench.place.fed(self._index).exists()
-                if one.started and self._executor.stdin and not fed:
-                    raise Lost(f"container {self._name} was not fed all of its standard input")
+            if one.name == self._name and one.labels.get(LABEL_ATTEMPT) == str(bench.fence):
                 return one
-        raise Lost(f"container {self._name} is gone, and what it did is unknown")
+        raise self._lost()
 
-    async def _ended(self, container_id: str, plan: Plan) -> Exited:
+    def _lost(self) -> Lost:
+        return Lost(f"container {self._name} is gone, and what it did is unknown")
+
+    async def _ended(self, container_id: str, plan: Plan) -> int:
+        """Its end is on disk on return."""
         bench = self._bench
         capturing = await asyncio.to_thread(
             Capturing, bench.task.id, self._index, bench.place.private, bench.pace, bench.now
         )
         try:
             exited = await self._watched(container_id, plan, capturing)
+        except NotFound as error:
+            raise self._lost() from error
         finally:
             await capturing.close()
+        await bench.journal.note(*capturing.news(final=True))
+        try:
+            await self._place(capturing, plan)
+        except (FunnelError, OSError) as error:
+            await bench.journal.record(*self._facts(exited))
+            if not exited.code:
+                raise
+            await bench.journal.note(
+                bench.logged(self._index, "output not kept", Level.ERROR, error=str(error))
+            )
+            return exited.code
+        await bench.journal.record(*self._facts(exited))
+        return exited.code
+
+    async def _place(self, capturing: Capturing, plan: Plan) -> None:
         for path, stream in (
             (self._executor.stdout, Stream.STDOUT),
             (self._executor.stderr, Stream.STDERR),
         ):
             if path:
-                await asyncio.to_thread(place, capturing.path(stream), path, bench.tree(plan))
-        await bench.journal.note(*capturing.news(final=True))
-        return exited
+                tree = self._bench.tree(plan)
+                await asyncio.to_thread(place, capturing.path(stream), path, tree)
 
     async def _watched(self, container_id: str, plan: Plan, capturing: Capturing) -> Exited:
         """Start it, unless it has been, feed it, and keep what it prints until it ends."""
-        runtime, bench = self._bench.runtime, self._bench
-        if not await self._has_started(container_id):
-            await runtime.start(container_id)
-        followed = runtime.follow(container_id, skip=capturing.sizes)
-        async with _meanwhile(
-            capturing.tell_forever(bench.journal.record), self._fed(container_id, plan)
-        ):
-            await capturing.take(followed)
-            return await runtime.wait(container_id)
+        runtime = self._bench.runtime
+        with ExitStack() as stack:
+            stdin = await self._stdin(plan)
+            if stdin:
+                stack.enter_context(stdin)
+            if not self._started:
+                await runtime.start(container_id)
+            watching = [
+                capturing.take(runtime.follow(container_id, skip=capturing.sizes)),
+                self._describe(),
+                *([self._feed(container_id, stdin)] if stdin else []),
+            ]
+            async with alongside(capturing.tell_forever(self._bench.journal.record)):
+                await together(watching)
+                return await runtime.wait(container_id)
 
-    async def _has_started(self, container_id: str) -> bool:
-        if not (self._before and self._before.start_time):
-            return False
-        found = await self._bench.runtime.found(task_id=self._bench.task.id)
-        return any(one.id == container_id and one.started for one in found)
-
-    async def _fed(self, container_id: str, plan: Plan) -> None:
-        mark = self._bench.place.fed(self._index)
-        if not self._executor.stdin or mark.exists():
-            return
-        source: IO[bytes] = await asyncio.to_thread(
-            self._bench.tree(plan).open_file, self._executor.stdin
+    async def _describe(self) -> None:
+        """Tell what the engine knows the container by; what is not known now is left out."""
+        bench, about = self._bench, {"containerName": self._name}
+        with suppress(FunnelError, OSError):
+            found = await self._found()
+            about |= {"containerID": found.id, "containerImageHash": found.image}
+        task_id, at = bench.task.id, bench.now()
+        await bench.journal.note(
+            Logged(task_id, at, "container metadata", Level.INFO, about, self._index)
         )
-        with source:
-            await self._bench.runtime.feed(container_id, source)
-        await asyncio.to_thread(mark.touch)
+
+    async def _stdin(self, plan: Plan) -> IO[bytes] | None:
+        """What is to be fed, open; None where nothing is."""
+        path = self._executor.stdin
+        fed = self._bench.place.fed(self._index)
+        if not path or await asyncio.to_thread(fed.exists):
+            return None
+        if self._started:
+            raise Lost(f"container {self._name} was not fed all of its standard input")
+        try:
+            return await asyncio.to_thread(self._bench.tree(plan).open_file, path)
+        except FunnelError as error:
+            raise FunnelError(f"stdin of executor {self._index}: {error}") from error
+
+    async def _feed(self, container_id: str, stdin: IO[bytes]) -> None:
+        await self._bench.runtime.feed(container_id, stdin)
+        await asyncio.to_thread(self._bench.place.fed(self._index).touch)
 
     def _container(self, plan: Plan) -> Container:
         bench, executor = self._bench, self._executor
@@ -186,51 +226,33 @@ class Run:
         )
 
     def _facts(self, exited: Exited) -> tuple[Change, ...]:
-        bench = self._bench
+        bench, index = self._bench, self._index
         facts: list[Change] = []
         if exited.oom_killed:
             asked = f"{bench.memory_bytes / GB:g} GB" if bench.memory_bytes else "no limit"
-            facts.append(
-                bench.logged(
-                    self._index,
-                    "the container ran out of memory; ask for more with resources.ram_gb",
-                    Level.ERROR,
-                    ram_asked=asked,
-                )
-            )
+            message = "the container ran out of memory; ask for more with resources.ram_gb"
+            facts.append(bench.logged(index, message, Level.ERROR, memory=asked))
         if exited.reason:
-            facts.append(bench.logged(self._index, exited.reason, Level.ERROR))
-        facts.append(ExecutorExited(bench.task.id, bench.now(), self._index, exited.code))
+            message = "the container did not end well"
+            facts.append(bench.logged(index, message, Level.ERROR, error=exited.reason))
+        facts.append(ExecutorExited(bench.task.id, bench.now(), index, exited.code))
         return tuple(facts)
 
     def _refused(self, error: CannotStart) -> tuple[Change, ...]:
-        task_id, now = self._bench.task.id, self._bench.now()
+        bench, index = self._bench, self._index
+        mark = ExecutorStarted(bench.task.id, bench.now(), index)
         return (
-            ExecutorStarted(task_id, now, self._index),
-            self._bench.logged(self._index, "Exec error", Level.ERROR, error=str(error)),
-            ExecutorExited(task_id, now, self._index, error.code),
+            *(() if self._marked else (mark,)),
+            bench.logged(index, "the container cannot start", Level.ERROR, error=str(error)),
+            ExecutorExited(bench.task.id, bench.now(), index, error.code),
         )
 
-    async def _record(self, *events: Change) -> None:
-        await self._bench.journal.record(*events)
+    async def _remove(self) -> None:
+        """Remove the container, if there is one."""
+        for one in await self._bench.runtime.found(task_id=self._bench.task.id):
+            if one.name == self._name:
+                await self._bench.runtime.remove(one.id, grace=NOW)
 
     def _shown(self) -> str:
         shown = shlex.join(self._executor.command)
         return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
-
-
-@asynccontextmanager
-async def _meanwhile(*jobs: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    """Do other things while the body runs; what goes wrong with them is raised at its end."""
-    working = [asyncio.create_task(job) for job in jobs]
-    try:
-        yield
-        for one in working:
-            if one.done():
-                one.result()
-    finally:
-        for one in working:
-            one.cancel()
-        for one in working:
-            with suppress(asyncio.CancelledError, Exception):
-                await one

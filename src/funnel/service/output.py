@@ -2,7 +2,6 @@
 
 import asyncio
 import codecs
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +43,7 @@ class Capture:
         self._about = about
         self._file: IO[bytes] = path.open("a+b")
         self.size = self._file.seek(0, 2)
-        self._told = min(self.size, _number(self._mark))
+        self.told = min(self.size, _number(self._mark))
         self._held = bytearray()
         self._file.seek(max(0, self.size - pace.keep - UNFINISHED))
         self._recent = bytearray(self._file.read())
@@ -63,27 +62,23 @@ class Capture:
         if held:
             await asyncio.to_thread(self._write, held)
 
-    async def mark(self) -> None:
-        """Keep where the next piece of news begins, and all that it will say."""
+    async def mark(self, news: Printed) -> None:
+        """Keep where the news begins, and all that it says, before anybody hears it."""
         await self.flush()
-        await asyncio.to_thread(self._mark.write_text, str(self._start()))
+        await asyncio.to_thread(self._mark.write_text, str(news.start))
 
     def news(self, *, final: bool) -> Printed | None:
         """What has not been told yet, no more of it than is kept; None where there is nothing."""
-        start = self._start()
+        start = max(self.told, self.size - self._pace.keep)
         if not self._pace.keep or start >= self.size:
             return None
         untold = bytes(self._recent[start - self.size :])
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(untold[_torn(untold) if start > self._told else 0 :], final=final)
+        text = decoder.decode(untold[_torn(untold) if start > self.told else 0 :], final=final)
         end = self.size - len(decoder.getstate()[0])
         if end <= start:
             return None
-        self._told = end
         return self._about(start=start, end=end, text=text, keep=self._pace.keep)
-
-    def _start(self) -> int:
-        return max(self._told, self.size - self._pace.keep)
 
     async def close(self) -> None:
         try:
@@ -135,15 +130,17 @@ class Capturing:
             await self._dirty.wait()
             await asyncio.sleep(min(self._pace.every, BREATH))
             self._dirty.clear()
-            for one in self._streams.values():
-                await one.mark()
-            for one in self._streams.values():
-                await one.flush()
-            # All at once: what is said in one breath is not lost when this is stopped.
-            await tell(*self.news(final=False))
+            news = self.news(final=False)
+            for one in news:
+                await self._streams[one.stream].mark(one)
+            # No pause from here to the journal, which loses nothing when this is stopped.
+            for one in news:
+                self._streams[one.stream].told = one.end
+            await tell(*news)
             await asyncio.sleep(self._pace.every)
 
     def news(self, *, final: bool) -> tuple[Printed, ...]:
+        """What has not been told yet."""
         said = (one.news(final=final) for one in self._streams.values())
         return tuple(one for one in said if one)
 
@@ -161,13 +158,6 @@ def _number(path: Path) -> int:
     with suppress(FileNotFoundError, ValueError):
         return int(path.read_text())
     return 0
-
-
-def _end(path: Path, most: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - most))
-        return file.read()
 
 
 def _about(task_id: TaskId, index: int, stream: Stream, now: Clock) -> Callable[..., Printed]:

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from funnel.core.error import Fenced, FunnelError, InvalidTransition, NotFound
-from funnel.core.event import Level, Logged, MetadataAdded, OutputsStored, StateChanged
+from funnel.core.error import Fenced, FunnelError, Invalid, InvalidTransition, NotFound
+from funnel.core.event import Batch, Level, Logged, MetadataAdded, OutputsStored, StateChanged
 from funnel.core.fold import Progress
 from funnel.core.plan import Plan, make_plan
 from funnel.core.query import Scope, View
@@ -25,14 +26,16 @@ from funnel.service.journal import Journal
 from funnel.service.outcome import ExecutorFailed, Finished, Outcome, SystemFailed, final_state
 from funnel.service.output import Pace
 from funnel.service.publish import publish
+from funnel.service.remains import Remains
 from funnel.service.stage import Transfers, stage
-from funnel.service.together import together
+from funnel.service.together import alongside, together
 from funnel.service.workplace import Workplace
 
 log = logging.getLogger(__name__)
 
 EVERYONE: Final = Scope(owner=None)
-NOW: Final = timedelta(0)
+PACE: Final = timedelta(seconds=5)
+"""Notes wait no longer than this where no other pace is set."""
 
 
 class WorkerSettings(Value, kw_only=True, rename="pascal"):
@@ -98,43 +101,60 @@ class Try:
         self._task = task
         self._fence = fence
         self._place = Workplace.of(Path(worker.settings.work_dir), task.id, fence)
+        self._remains = Remains(
+            task_id=task.id,
+            fence=fence,
+            place=self._place,
+            runtime=worker.runtime,
+            image=task.executors[0].image,
+            grace=worker.settings.stop_grace,
+            keep_files=worker.settings.leave_work_dir,
+        )
 
     async def run(self, before: Progress) -> None:
         if is_final(before.state) or before.fence != self._fence:
-            await self._clear()
+            await self._remains.clear()
             return
-        metrics, began, end = self._worker.metrics, self._worker.now(), "LEFT"
+        metrics, began, end = self._worker.metrics, self._worker.now(), "OVER"
         journal = Journal(self._worker.tasks, before, heard=metrics.journaled)
         metrics.attempt_began()
         try:
-            outcome = await self._outcome(journal, before)
-            await self._finish(journal, outcome)
+            async with alongside(journal.keep_up(self._worker.settings.log_update_rate or PACE)):
+                outcome = await self._outcome(journal, before)
+                await self._finish(journal, outcome)
             end = final_state(outcome)
         except (Fenced, InvalidTransition, NotFound) as word:
             log.info("attempt %d of %s is over: %s", self._fence, self._task.id, word)
         except asyncio.CancelledError:
             if not await asyncio.shield(self._is_over()):
                 raise
-            end = State.CANCELED
         finally:
             metrics.attempt_ended(end, (self._worker.now() - began).total_seconds())
-        await asyncio.shield(self._clear())
+        await asyncio.shield(self._leave())
 
     async def _outcome(self, journal: Journal, before: Progress) -> Outcome:
         try:
-            if before.state is State.QUEUED:
-                await self._begin(journal)
-            await self._place.make()
-            bench = await self._bench(journal)
-            if before.state is not State.RUNNING:
-                await self._prepare(bench)
-            outcome = await self._execute(bench, before.logs[-1].logs)
-            return await self._publish(bench, outcome, before)
+            return await self._steps(journal, before)
         except (Fenced, InvalidTransition):
             raise
         except (FunnelError, OSError) as error:
-            await journal.note(self._logged("System error", Level.ERROR, {"error": str(error)}))
-            return SystemFailed(str(error))
+            reason = str(error) or type(error).__name__
+        except Exception as error:
+            log.exception("attempt %d of %s met a fault of ours", self._fence, self._task.id)
+            reason = f"a fault of Funnel itself, please report it: {error!r}"
+        await journal.note(self._logged("System error", Level.ERROR, {"error": reason}))
+        return SystemFailed(reason)
+
+    async def _steps(self, journal: Journal, before: Progress) -> Outcome:
+        if before.state is State.QUEUED:
+            await self._begin(journal)
+        await self._place.make()
+        bench = await self._bench(journal)
+        if before.state is not State.RUNNING:
+            await self._remains.clear_before()
+            await self._prepare(bench)
+        outcome = await self._execute(bench, before.logs[-1].logs)
+        return await self._publish(bench, outcome, before)
 
     async def _begin(self, journal: Journal) -> None:
         task_id, now = self._task.id, self._worker.now()
@@ -161,8 +181,14 @@ class Try:
         )
 
     def _plan(self) -> Plan:
-        """Blocks: it looks where the inputs are."""
+        """Blocks: it looks where the inputs are. Raises `Invalid` before anything has run."""
         storage, inputs = self._worker.storage, self._task.inputs
+        for one in self._task.outputs:
+            if not storage.takes(one.url):
+                raise Invalid(
+                    f"no storage takes {one.url}, where {one.path} shall go;"
+                    " check its scheme, and the storages in the settings"
+                )
         urls = {index: one.url for index, one in enumerate(inputs) if not one.content}
         shared = frozenset(index for index, url in urls.items() if storage.shared(url))
         here = {index: storage.in_place(url) for index, url in urls.items()}
@@ -182,7 +208,7 @@ class Try:
                 *(self._pull(image) for image in images),
             ]
         )
-        await bench.journal.record(StateChanged(self._task.id, self._worker.now(), State.RUNNING))
+        await bench.journal.note(StateChanged(self._task.id, self._worker.now(), State.RUNNING))
 
     async def _pull(self, image: str) -> None:
         began = self._worker.now()
@@ -230,25 +256,23 @@ class Try:
         await journal.record(StateChanged(self._task.id, self._worker.now(), final_state(outcome)))
 
     async def _is_over(self) -> bool:
+        """Whether others have ended it; not, where that cannot be known now."""
         try:
             progress = await self._worker.tasks.progress(self._task.id)
         except NotFound:
             return True
+        except (FunnelError, OSError):
+            return False
         return is_final(progress.state) or progress.fence != self._fence
 
-    async def _clear(self) -> None:
-        """Leave no container and no file behind; what cannot be done now is left to the sweep."""
-        try:
-            await self._remove_containers()
-            if not self._worker.settings.leave_work_dir:
-                await self._place.clear(self._worker.runtime, self._task.executors[0].image)
-        except (FunnelError, OSError) as error:
-            log.warning("attempt %d of %s left something: %s", self._fence, self._task.id, error)
-
-    async def _remove_containers(self) -> None:
-        runtime, grace = self._worker.runtime, self._worker.settings.stop_grace
-        found = await runtime.found(task_id=self._task.id)
-        await together(runtime.remove(one.id, grace=grace if one.running else NOW) for one in found)
+    async def _leave(self) -> None:
+        """Clear up, and where the task was cancelled, tell its readers that nothing runs."""
+        await self._remains.clear()
+        tasks, task_id = self._worker.tasks, self._task.id
+        with suppress(FunnelError, OSError):
+            if (await tasks.progress(task_id)).state is State.CANCELED:
+                canceled = self._logged("Canceled", Level.INFO, {})
+                await tasks.append(Batch(task_id=task_id, events=(canceled,), fence=self._fence))
 
     def _transfers(self, journal: Journal) -> Transfers:
         async def note(level: Level, message: str, fields: Mapping[str, str]) -> None:

@@ -1,0 +1,55 @@
+"""What an attempt leaves behind: its containers and its files."""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from funnel.core.container import LABEL_ATTEMPT, Found
+from funnel.core.error import FunnelError
+from funnel.core.task import TaskId
+from funnel.ports import Runtime
+from funnel.service.together import together
+from funnel.service.workplace import Workplace
+
+log = logging.getLogger(__name__)
+
+NOW: Final = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remains:
+    """Those of one attempt; `image` is one that the runtime may use to delete files."""
+
+    task_id: TaskId
+    fence: int
+    place: Workplace
+    runtime: Runtime
+    image: str
+    grace: timedelta
+    keep_files: bool
+
+    async def clear(self) -> None:
+        """Leave nothing; what cannot be removed now is left to the sweep."""
+        try:
+            await self._remove(self.fence)
+            if not self.keep_files:
+                await self.place.clear(self.runtime, self.image)
+        except (FunnelError, OSError) as error:
+            log.warning("attempt %d of %s left something: %s", self.fence, self.task_id, error)
+
+    async def clear_before(self) -> None:
+        """Remove what runs of earlier attempts, whose names are needed now."""
+        await self._remove(self.fence - 1)
+
+    async def _remove(self, most: int) -> None:
+        found = await self.runtime.found(task_id=self.task_id)
+        ours = [one for one in found if _attempt(one) <= most]
+        await together(
+            self.runtime.remove(one.id, grace=self.grace if one.running else NOW) for one in ours
+        )
+
+
+def _attempt(one: Found) -> int:
+    label = one.labels.get(LABEL_ATTEMPT, "")
+    return int(label) if label.isdecimal() else 0
