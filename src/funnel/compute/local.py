@@ -6,15 +6,18 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
-from funnel.core.error import FunnelError
+from funnel.core.backoff import delays
+from funnel.core.error import FunnelError, NotFound
+from funnel.core.event import Batch, Level, Logged, StateChanged
 from funnel.core.query import Scope, View
 from funnel.core.slots import GB, Slot, Waiting, choose, refusal, total
+from funnel.core.state import State, is_final
 from funnel.core.task import Resources, TaskId
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
-from funnel.ports import Accept, Answer, Attempt, Job, Refuse, Tasks
+from funnel.ports import Accept, Answer, Attempt, Clock, Job, Refuse, Tasks
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +25,10 @@ EVERYONE: Final = Scope(owner=None)
 WINDOW: Final = 1000
 """How far down the queue room is looked for."""
 
-Key = tuple[TaskId, int]
+TRIES: Final = 5
+"""Times that the worker of one attempt may fail by a fault of its own."""
+
+Key: TypeAlias = tuple[TaskId, int]
 
 
 class Settings(Value, kw_only=True, rename="pascal"):
@@ -49,15 +55,22 @@ class LocalBackend:
         self,
         run: Callable[[TaskId, int], Awaitable[object]],
         tasks: Tasks,
+        now: Clock,
         settings: Settings,
         capacity: Slot,
     ) -> None:
         self._run = run
         self._tasks = tasks
+        self._now = now
         self._settings = settings
         self._capacity = capacity
         self._waiting: dict[Key, Waiting] = {}
         self._running: dict[Key, tuple[Slot, asyncio.Task[None]]] = {}
+        self._closing = False
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
 
     @property
     def waiting(self) -> int:
@@ -73,25 +86,35 @@ class LocalBackend:
         return answers
 
     async def cancel(self, jobs: Sequence[Job]) -> None:
-        stopped = {(job.task_id, job.fence) for job in jobs}
-        for key in stopped:
+        for key in {(job.task_id, job.fence) for job in jobs}:
             self._waiting.pop(key, None)
             if key in self._running:
-                self._running[key][1].cancel()
+                _stop(self._running[key][1])
+        self._fill()
 
     async def resume(self, jobs: Sequence[Job]) -> None:
+        """Those that had begun hold their slots again, before any other gets one."""
         for job in jobs:
-            task = await self._tasks.get(job.task_id, View.BASIC, EVERYONE)
-            self._take(job.task_id, job.fence, task.resources)
+            try:
+                task = await self._tasks.get(job.task_id, View.BASIC, EVERYONE)
+            except NotFound:
+                continue
+            if task.state is State.QUEUED:
+                answer = self._take(job.task_id, job.fence, task.resources)
+                if isinstance(answer, Refuse):
+                    await self._fail(job.task_id, job.fence, answer.reason)
+            elif not is_final(task.state) and (job.task_id, job.fence) not in self._running:
+                self._begin(Waiting(job.task_id, job.fence, self._wants(task.resources)))
         self._fill()
 
     async def close(self) -> None:
-        """Leave the containers to the next start."""
+        """Leave the containers to the next start; those that are being stopped are waited for."""
+        self._closing = True
         self._waiting.clear()
-        running = [task for _, task in self._running.values()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        working = [one for _, one in self._running.values()]
+        for one in working:
+            _stop(one)
+        await asyncio.gather(*working, return_exceptions=True)
 
     def _take(self, task_id: TaskId, fence: int, resources: Resources) -> Answer:
         wants = self._wants(resources)
@@ -114,21 +137,51 @@ class LocalBackend:
         self._waiting.update((_key(one), one) for one in left)
         for one in chosen:
             del self._waiting[_key(one)]
-            working = asyncio.create_task(self._work(one))
-            self._running[_key(one)] = (one.wants, working)
+            self._begin(one)
 
-    async def _work(self, one: Waiting) -> None:
-        try:
-            await self._run(one.task_id, one.fence)
-        except (FunnelError, OSError):
-            log.exception("attempt %d of %s did not come to its end", one.fence, one.task_id)
-        finally:
-            del self._running[_key(one)]
+    def _begin(self, one: Waiting) -> None:
+        working = asyncio.create_task(self._work(one.task_id, one.fence))
+        self._running[_key(one)] = (one.wants, working)
+        # Not in the coroutine, which never begins where it is stopped at once.
+        working.add_done_callback(lambda _: self._over(one))
+
+    def _over(self, one: Waiting) -> None:
+        del self._running[_key(one)]
+        if not self._closing:
             self._fill()
+
+    async def _work(self, task_id: TaskId, fence: int) -> None:
+        """To its end, or to the end of our patience with it: it is never lost."""
+        for wait in islice(delays(first=1.0), TRIES):
+            try:
+                await self._run(task_id, fence)
+            except Exception:
+                log.exception("attempt %d of %s did not come to its end", fence, task_id)
+            else:
+                return
+            await asyncio.sleep(wait)
+        await self._fail(task_id, fence, "its worker failed again and again; see the server's log")
+
+    async def _fail(self, task_id: TaskId, fence: int, reason: str) -> None:
+        now = self._now()
+        failed = (
+            Logged(task_id, now, "System error", Level.ERROR, {"error": reason}),
+            StateChanged(task_id, now, State.SYSTEM_ERROR),
+        )
+        try:
+            await self._tasks.append(Batch(task_id=task_id, events=failed, fence=fence))
+        except (FunnelError, OSError) as error:
+            log.warning("attempt %d of %s cannot be ended: %s", fence, task_id, error)
 
 
 def _key(one: Waiting) -> Key:
     return (one.task_id, one.fence)
+
+
+def _stop(working: asyncio.Task[None]) -> None:
+    """Once: a second time would stop it from clearing up."""
+    if not working.cancelling():
+        working.cancel()
 
 
 def of_this_machine(settings: Settings) -> Slot:
@@ -141,7 +194,8 @@ def of_this_machine(settings: Settings) -> Slot:
 async def make(settings: Settings, host: Host) -> AsyncGenerator[LocalBackend]:
     if host.run_attempt is None or host.tasks is None:
         raise FunnelError("the local backend works only inside a server")
-    backend = LocalBackend(host.run_attempt, host.tasks, settings, of_this_machine(settings))
+    capacity = of_this_machine(settings)
+    backend = LocalBackend(host.run_attempt, host.tasks, host.now, settings, capacity)
     host.metrics.watch_queue("local", lambda: backend.waiting)
     host.metrics.watch_slots(lambda: (backend.free.cpus, backend.free.memory_bytes / GB))
     try:

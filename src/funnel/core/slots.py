@@ -55,16 +55,14 @@ def choose(
     chosen: list[Waiting] = []
     left: list[Waiting] = []
     for one in waiting:
-        blocked = any(other.passed >= most_passes for other in left)
+        # The first that waits has been passed as often as any behind it.
+        blocked = bool(left) and left[0].passed >= most_passes
         if blocked or not one.wants.fits(free):
             left.append(one)
             continue
         free = free.less(one.wants)
         chosen.append(one)
         left = [replace(other, passed=other.passed + 1) for other in left]
-        if free.cpus <= 0:
-            left += waiting[len(chosen) + len(left) :]
-            break
     return tuple(chosen), tuple(left)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice
 
@@ -11,7 +11,7 @@ from funnel.core.backoff import delays
 from funnel.core.error import FunnelError
 from funnel.core.event import Accepted, Batch, Change, Level, Logged, StateChanged
 from funnel.core.query import Scope, View
-from funnel.core.state import State
+from funnel.core.state import State, is_final
 from funnel.core.work import Cancel, Claim, Submit
 from funnel.metrics import Metrics
 from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
@@ -23,10 +23,25 @@ EVERYONE = Scope(owner=None)
 LOOK_AGAIN = timedelta(seconds=1)
 
 
+def _chance() -> float:
+    """Anything from 0 to 1."""
+    return secrets.randbelow(1000) / 1000
+
+
 class Dispatch:
+    """`jitter` gives numbers from 0 to 1."""
+
     def __init__(
-        self, database: Database, backend: Backend, queue: str, now: Clock, metrics: Metrics
+        self,
+        database: Database,
+        backend: Backend,
+        queue: str,
+        now: Clock,
+        metrics: Metrics,
+        *,
+        jitter: Callable[[], float] = _chance,
     ) -> None:
+        self._jitter = jitter
         self._database = database
         self._metrics = metrics
         self._backend = backend
@@ -35,12 +50,21 @@ class Dispatch:
 
     async def forever(self) -> None:
         """First take up what a server before us left, then do the work as it comes."""
-        await self._resume()
-        seen = 0
+        tries, resumed, seen = 0, False, 0
         while True:
-            while await self.once():
-                pass
-            seen = await self._database.wait(seen, within=LOOK_AGAIN)
+            try:
+                if not resumed:
+                    await self.resume()
+                resumed = True
+                while await self.once():
+                    pass
+                seen = await self._database.wait(seen, within=LOOK_AGAIN)
+            except Exception:
+                log.exception("dispatch to %s must wait", self._queue)
+                await asyncio.sleep(self._after(tries).total_seconds())
+                tries += 1
+            else:
+                tries = 0
 
     async def once(self, *, limit: int = 100) -> int:
         """One round: each claimed errand is done, refused for good, or given back for later."""
@@ -50,7 +74,7 @@ class Dispatch:
         await asyncio.gather(self._submit(submits), self._cancel(cancels))
         return len(claims)
 
-    async def _resume(self) -> None:
+    async def resume(self) -> None:
         left = await self._database.unfinished(self._queue)
         jobs = [Job(one.task_id, one.fence, one.native_id) for one in left]
         if jobs:
@@ -75,14 +99,18 @@ class Dispatch:
         )
 
     async def _attempt(self, claim: Claim) -> Attempt | None:
-        """What to submit; None where that is no longer wanted, or cannot be known now."""
+        """
+        What to submit; None where that is no longer wanted, or cannot be known now.
+
+        An attempt that has begun is submitted again, since nobody may have noted that it was.
+        """
         try:
             task = await self._database.get(claim.work.task_id, View.FULL, EVERYONE)
             progress = await self._database.progress(claim.work.task_id)
         except (FunnelError, OSError) as error:
             await self._put_back([claim], error)
             return None
-        if progress.state is not State.QUEUED or progress.fence != claim.work.fence:
+        if is_final(progress.state) or progress.fence != claim.work.fence:
             await self._done(claim, ())
             return None
         return Attempt(task, progress.fence)
@@ -116,7 +144,8 @@ class Dispatch:
         await asyncio.gather(*(self._done(claim, ()) for claim in claims))
 
     async def _done(self, claim: Claim, facts: tuple[Change, ...]) -> None:
-        batch = Batch(task_id=claim.work.task_id, events=facts)
+        fence = claim.work.fence if facts else None
+        batch = Batch(task_id=claim.work.task_id, events=facts, fence=fence)
         try:
             await self._database.append(batch, done=claim)
         except (FunnelError, OSError) as error:
@@ -127,10 +156,9 @@ class Dispatch:
             log.warning("%s must wait: %s", claim.work, error)
             kind = type(claim.work).__name__.lower()
             self._metrics.dispatched(self._queue, kind, "unknown")
-            await self._database.release(claim, after=_wait(claim.tries))
+            await self._database.release(claim, after=self._after(claim.tries))
 
-
-def _wait(tries: int) -> timedelta:
-    """Longer with each try, and not the same for all."""
-    longest = next(islice(delays(), tries, None))
-    return timedelta(seconds=longest * (0.5 + secrets.randbelow(500) / 1000))
+    def _after(self, tries: int) -> timedelta:
+        """Longer with each try, and not the same for all."""
+        longest = next(islice(delays(), tries, None))
+        return timedelta(seconds=longest * (0.5 + self._jitter() / 2))

@@ -44,5 +44,6 @@ class Solo:
     def _print(self, piece: Printed) -> None:
         """Keep it, and forget what lies before all that need be kept."""
         where = (piece.index, piece.stream)
-        kept = (*self._printed.get(where, ()), piece)
+        before = self._printed.get(where, ())
+        kept = (*(one for one in before if one.start < piece.start), piece)
         self._printed[where] = tuple(one for one in kept if one.end > piece.end - piece.keep)
