@@ -57,9 +57,11 @@ def recipe(container: Container, site: Site) -> Mapping[str, Any]:
         "StdinOnce": container.stdin,
         "AttachStdin": container.stdin,
         "StopSignal": "SIGTERM",
-        "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": _host(container, site),
     }
+    if not site.is_podman:
+        # Podman takes even this for a check, and looks for systemd to run it.
+        body["Healthcheck"] = {"Test": ["NONE"]}
     if container.workdir:
         body["WorkingDir"] = container.workdir
     if user := _user(site):
@@ -85,7 +87,6 @@ def eraser(directory: str, image: str, site: Site) -> Mapping[str, Any]:
         "Entrypoint": ["/bin/sh", "-c", CLEAN],
         "WorkingDir": "/",
         "Labels": {LABEL_DEPLOYMENT: site.deployment},
-        "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             "NetworkMode": "none",
             "ReadonlyRootfs": True,

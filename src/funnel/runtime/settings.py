@@ -25,11 +25,7 @@ class Entrypoint(StrEnum):
     IMAGE = "image"
 
 
-def _pascal(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))
-
-
-class Settings(Value, kw_only=True, rename=_pascal):
+class Settings(Value, kw_only=True, rename="pascal"):
     """The Docker Engine, or Podman by the same API."""
 
     host: str = ""
