@@ -1,0 +1,70 @@
+"""The HTTP door, put together without any server around it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp
+
+from funnel.api.http import make_api
+from funnel.api.info import TES_TYPE, Organization, ServiceInfo
+from funnel.api.settings import Limits
+from funnel.metrics import Metrics
+from funnel.ports import Database
+from funnel.service.submit import Submit
+from funnel.testing.build import EPOCH, new_id
+
+INFO = ServiceInfo(
+    id="org.example.funnel",
+    name="Funnel",
+    type=TES_TYPE,
+    organization=Organization(name="Example", url="https://example.org"),
+    version="1.2.3",
+    storage=("file:///data",),
+    backend_parameters=("vmsize",),
+    description="Runs tasks",
+    updated_at=EPOCH,
+)
+LIMITS = Limits(body=64 * 1024, body_seconds=0.2, answer_seconds=5)
+
+
+def door(database: Database, metrics: Metrics | None = None, limits: Limits = LIMITS) -> ASGIApp:
+    parameters = frozenset({"vmsize"})
+    submit = Submit(
+        database, queue="local", parameters=parameters, new_id=new_id, now=lambda: EPOCH
+    )
+    return make_api(
+        submit=submit,
+        tasks=database,
+        overview=database,
+        info=INFO,
+        metrics=metrics or Metrics(),
+        limits=limits,
+    )
+
+
+def client(app: ASGIApp) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://funnel")
+
+
+class _Failing:
+    def __init__(self, act: Callable[[], Awaitable[object]]) -> None:
+        self._act = act
+
+    def __getattr__(self, _name: str) -> Callable[..., Awaitable[object]]:
+        return lambda *_, **__: self._act()
+
+
+def failing(error: Exception) -> Any:
+    """A database that answers everything with one error."""
+
+    async def act() -> None:
+        raise error
+
+    return _Failing(act)
+
+
+def stuck() -> Any:
+    """A database that never answers."""
+    return _Failing(asyncio.Event().wait)
