@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from msgspec import ValidationError
+from msgspec import DecodeError
 
 from funnel.core.error import Conflict, Fenced, NotFound
 from funnel.core.event import Batch, Change, Created, Logged, Printed, Requeued
@@ -153,5 +153,5 @@ def _claims(rows: Sequence[tuple[int, int, str]]) -> Iterator[Claim]:
     for number, tries, work in sorted(rows):
         try:
             yield Claim(number, tries, WORK.decode(work))
-        except ValidationError:
+        except DecodeError:
             log.exception("work %d of the outbox cannot be read", number)

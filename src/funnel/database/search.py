@@ -49,7 +49,7 @@ class Window(Value, kw_only=True):
 
 Row: TypeAlias = tuple[int, Task]
 EVERYTHING = Lead(Term("all"), ())
-_UNLED = frozenset({"all", "id"})
+_ORDERS: Mapping[str, str] = {"all": "newest_of_all", "id": "alone"}
 _COLUMNS: Mapping[View, str] = {
     View.MINIMAL: "minimal",
     View.BASIC: "basic",
@@ -112,8 +112,8 @@ def _rows(db: sqlite3.Connection, view: View, window: Window) -> list[Row]:
 
 
 def _joined(view: View, lead: str, checks: Sequence[Term]) -> LiteralString:
-    newest = "newest_of_all" if lead in _UNLED else "newest_of_lead"
-    names = (_COLUMNS[view], f"among_{lead}", *(f"check_{one.kind}" for one in checks), newest)
+    order = _ORDERS.get(lead, "newest_of_lead")
+    names = (_COLUMNS[view], f"among_{lead}", *(f"check_{one.kind}" for one in checks), order)
     return " ".join([SQL[name] for name in names])
 
 

@@ -51,7 +51,8 @@ FROM (
   SELECT task.n, task.progress,
     (SELECT body FROM event WHERE event.n = task.n AND seq = 1) AS body,
     (SELECT coalesce(group_concat(body), '') FROM (
-      SELECT body FROM event WHERE event.n = task.n AND seq > 1 ORDER BY seq
+      SELECT body FROM event INDEXED BY event_by_task
+      WHERE event.n = task.n AND seq > 1 ORDER BY seq
     )) AS events,
     (SELECT json_group_array(
       json_array(attempt, executor, stream, start, stop, keep, text)
@@ -123,3 +124,6 @@ ORDER BY task.n DESC LIMIT ?)
 
 -- name: newest_of_lead
 ORDER BY lead.n DESC LIMIT ?)
+
+-- name: alone
+LIMIT ?)

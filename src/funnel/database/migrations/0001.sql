@@ -69,9 +69,9 @@ CREATE TABLE event (
   position INTEGER PRIMARY KEY AUTOINCREMENT,
   n INTEGER NOT NULL,
   seq INTEGER NOT NULL,
-  body TEXT NOT NULL,
-  UNIQUE (n, seq)
+  body TEXT NOT NULL
 );
+CREATE UNIQUE INDEX event_by_task ON event (n, seq);
 
 -- The last bytes of each stream: pieces from byte `start` to byte `stop`.
 CREATE TABLE output (
