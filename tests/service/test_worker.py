@@ -1,0 +1,329 @@
+"""One attempt from start to end, in containers that are Python functions."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from attempts import Bench, Counted, codes, left, said, says, step
+
+from funnel.core.container import LABEL_ATTEMPT, LABEL_EXECUTOR, LABEL_TASK, Container, Stream
+from funnel.core.state import State
+from funnel.core.task import Executor, Input, Output, Resources
+from funnel.runtime.fake import Inside, Program
+
+Programs = dict[str, Program]
+
+
+def sees(programs: Programs, name: str, text: str = "") -> list[Container]:
+    """Add a program that shows the containers it ran in."""
+    seen: list[Container] = []
+
+    async def program(inside: Inside) -> int:
+        seen.append(inside.container)
+        await inside.write(text.encode())
+        return 0
+
+    programs[name] = program
+    return seen
+
+
+def copies(source: str, target: str) -> Program:
+    async def program(inside: Inside) -> int:
+        inside.path(target).write_bytes(inside.path(source).read_bytes())
+        return 0
+
+    return program
+
+
+async def test_a_task_goes_all_the_way(bench: Bench) -> None:
+    task = await bench.run(step("hello"))
+    (log,) = task.logs
+    assert (task.state, codes(task)) == (State.COMPLETE, [0])
+    assert (log.logs[0].stdout, log.logs[0].stderr) == ("hello world\n", "")
+    assert log.start_time
+    assert log.end_time
+    assert log.logs[0].start_time
+    assert log.logs[0].end_time
+    assert log.metadata == {"hostname": "here"}
+
+
+async def test_the_system_log_tells_the_steps(bench: Bench) -> None:
+    (bench.files / "in").write_text("x")
+    task = await bench.run(
+        step("hello", "a b", env={"PASSWORD": "hidden"}),
+        inputs=(Input(url=f"{bench.files}/in", path="/in/a"),),
+    )
+    lines = said(task)
+    assert "msg='Version'" in lines
+    assert "msg='Running command'" in lines
+    assert r"cmd='hello \'a b\''" in lines
+    assert f"containerName='{task.id}-0'" in lines
+    assert "containerID='" in lines
+    assert "hidden" not in lines
+
+
+async def test_a_long_command_is_cut_in_the_system_log(bench: Bench) -> None:
+    assert len(said(await bench.run(step("hello", "x" * 100_000)))) < 10_000
+
+
+async def test_nothing_is_left(bench: Bench) -> None:
+    task = await bench.run(step("hello"), step("fail"))
+    assert not await bench.containers(task.id)
+    assert left(bench.work) == []
+
+
+async def test_files_can_be_left_to_look_into(bench: Bench) -> None:
+    bench.settings["leave_work_dir"] = True
+    task = await bench.run(step("hello"))
+    assert (bench.work / task.id / "1" / "private" / "stdout-0").read_text() == "hello world\n"
+
+
+async def test_only_we_can_enter_the_directory_of_an_attempt(bench: Bench) -> None:
+    bench.settings["leave_work_dir"] = True
+    task = await bench.run(step("hello"))
+    for folder in (bench.work / task.id, bench.work / task.id / "1"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+async def test_one_word_is_for_the_shell_and_more_are_taken_as_they_are(
+    bench: Bench, programs: Programs
+) -> None:
+    lines, words = sees(programs, "/bin/sh"), sees(programs, "words")
+    line = Executor(image="alpine", command=("echo 'a'; b",))
+    await bench.run(line, step("words", "", "$HOME", "'"))
+    assert lines[0].command == ("/bin/sh", "-c", "echo 'a'; b")
+    assert words[0].command == ("words", "", "$HOME", "'")
+
+
+async def test_a_container_has_a_name_and_labels(bench: Bench, programs: Programs) -> None:
+    seen = sees(programs, "see")
+    task = await bench.run(step("hello"), step("see", env={"A": "b"}))
+    assert seen[0].name == f"{task.id}-1"
+    assert seen[0].labels == {LABEL_TASK: task.id, LABEL_ATTEMPT: "1", LABEL_EXECUTOR: "1"}
+    assert seen[0].env == {"A": "b"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "cpus", "memory_bytes"),
+    [(Resources(), 1.0, 0), (Resources(cpu_cores=2, ram_gb=1.5), 2.0, 1_500_000_000)],
+)
+async def test_what_is_asked_is_the_limit(
+    bench: Bench, programs: Programs, asked: Resources, cpus: float, memory_bytes: int
+) -> None:
+    seen = sees(programs, "see")
+    await bench.run(step("see"), resources=asked)
+    assert (seen[0].cpus, seen[0].memory_bytes) == (cpus, memory_bytes)
+
+
+async def test_limits_have_defaults_in_the_settings(bench: Bench, programs: Programs) -> None:
+    bench.settings |= {"default_cpu_cores": 3, "default_ram_gb": 0.5}
+    seen = sees(programs, "see")
+    await bench.run(step("see"))
+    assert (seen[0].cpus, seen[0].memory_bytes) == (3.0, 500_000_000)
+
+
+async def test_nothing_runs_after_a_failure(bench: Bench, programs: Programs) -> None:
+    seen = sees(programs, "see")
+    task = await bench.run(step("hello"), step("fail"), step("see"))
+    assert (task.state, codes(task), seen) == (State.EXECUTOR_ERROR, [0, 3], [])
+    assert "executor 1 ended with exit code 3" in said(task)
+
+
+async def test_an_error_can_be_ignored(bench: Bench) -> None:
+    task = await bench.run(step("fail", ignore_error=True), step("hello"))
+    assert (task.state, codes(task)) == (State.COMPLETE, [3, 0])
+    task = await bench.run(step("fail", ignore_error=True), step("hello"), step("fail"))
+    assert (task.state, codes(task)) == (State.EXECUTOR_ERROR, [3, 0, 3])
+
+
+async def test_a_command_that_is_missing_is_the_fault_of_the_task(bench: Bench) -> None:
+    task = await bench.run(step("no-such"), step("hello"))
+    assert (task.state, codes(task)) == (State.EXECUTOR_ERROR, [127])
+    assert "the command cannot be found" in said(task)
+    assert not await bench.containers(task.id)
+
+
+async def test_a_command_that_is_missing_can_be_ignored(bench: Bench) -> None:
+    task = await bench.run(step("no-such", ignore_error=True), step("hello"))
+    assert (task.state, codes(task)) == (State.COMPLETE, [127, 0])
+
+
+async def test_an_image_that_is_missing_is_a_system_error(bench: Bench) -> None:
+    task = await bench.run(step("hello"), step("hello", image="missing"))
+    assert (task.state, codes(task)) == (State.SYSTEM_ERROR, [])
+    assert "msg='System error'" in said(task)
+    assert "cannot pull image \\'missing\\'" in said(task)
+
+
+async def test_a_workdir_that_the_image_lacks_is_made(bench: Bench, programs: Programs) -> None:
+    async def program(inside: Inside) -> int:
+        return 0 if inside.path("/work/it").is_dir() else 1
+
+    programs["look"] = program
+    seen = sees(programs, "see")
+    task = await bench.run(step("look", workdir="/work/it"), step("see", workdir="/bin/sh"))
+    assert codes(task) == [0, 0]
+    assert not [one for one in seen[0].mounts if one.target == "/bin/sh"]
+
+
+async def test_standard_input_comes_from_an_input_or_an_earlier_output(
+    bench: Bench, programs: Programs
+) -> None:
+    async def upper(inside: Inside) -> int:
+        await inside.write((await inside.stdin()).upper())
+        return 0
+
+    programs["upper"] = upper
+    task = await bench.run(
+        step("upper", stdin="/in/a", stdout="/out/a"),
+        step("upper", stdin="/out/a"),
+        inputs=(Input(content="word", path="/in/a"),),
+    )
+    assert [one.stdout for one in task.logs[0].logs] == ["WORD", "WORD"]
+
+
+async def test_standard_input_that_is_missing_is_named(bench: Bench) -> None:
+    task = await bench.run(step("stay", stdin="/in/a"))
+    assert task.state is State.SYSTEM_ERROR
+    assert "stdin of executor 0: there is no /in/a" in said(task)
+
+
+async def test_both_streams_go_where_the_task_wants_them(bench: Bench, programs: Programs) -> None:
+    programs["both"] = both
+    task = await bench.run(
+        step("both", stdout="/out/o", stderr="/out/e"),
+        outputs=tuple(Output(path=f"/out/{n}", url=f"{bench.files}/{n}") for n in "oe"),
+    )
+    assert [one.size_bytes for one in task.logs[0].outputs] == ["3", "4"]
+    assert (bench.files / "o").read_bytes() == b"o\xff\n"
+    assert (bench.files / "e").read_bytes() == b"e\x00\xfe\n"
+    assert (task.logs[0].logs[0].stdout, task.logs[0].logs[0].stderr) == ("o�\n", "e\0�\n")
+
+
+async def both(inside: Inside) -> int:
+    await inside.write(b"o\xff\n")
+    await inside.write(b"e\x00\xfe\n", Stream.STDERR)
+    return 0
+
+
+async def test_an_executor_reads_what_an_earlier_one_wrote(
+    bench: Bench, programs: Programs
+) -> None:
+    programs["copy"] = copies("/out/a", "/out/b")
+    task = await bench.run(
+        step("hello", stdout="/out/a"),
+        step("copy"),
+        outputs=(Output(path="/out/b", url=f"{bench.files}/b"),),
+    )
+    assert task.state is State.COMPLETE
+    assert (bench.files / "b").read_text() == "hello world\n"
+
+
+async def test_what_is_there_is_stored_after_a_failure(bench: Bench) -> None:
+    task = await bench.run(
+        step("hello", stdout="/out/a"),
+        step("fail"),
+        outputs=(
+            Output(path="/out/missing", url=f"{bench.files}/missing"),
+            Output(path="/out/a", url=f"{bench.files}/a"),
+        ),
+    )
+    assert task.state is State.EXECUTOR_ERROR
+    assert [one.path for one in task.logs[0].outputs] == ["/out/a"]
+    assert "warning" not in said(task)
+
+
+async def test_the_first_failure_stays_the_outcome(bench: Bench) -> None:
+    (bench.files / "file").touch()
+    task = await bench.run(
+        step("fail", stdout="/out/a"),
+        outputs=(Output(path="/out/a", url=f"{bench.files}/file/a"),),
+    )
+    assert task.state is State.EXECUTOR_ERROR
+    assert "msg='upload failed'" in said(task)
+
+
+@pytest.mark.parametrize(("strict", "end"), [(False, State.COMPLETE), (True, State.SYSTEM_ERROR)])
+async def test_a_missing_output_warns_or_fails(bench: Bench, end: State, *, strict: bool) -> None:
+    bench.settings["strict_outputs"] = strict
+    task = await bench.run(step("hello"), outputs=(Output(path="/out/a", url=f"{bench.files}/a"),))
+    assert task.state is end
+    assert "output does not exist" in said(task)
+
+
+async def test_an_output_that_cannot_be_stored_fails_before_anything_runs(bench: Bench) -> None:
+    task = await bench.run(step("hello"), outputs=(Output(path="/out/a", url="gopher://a"),))
+    assert (task.state, codes(task)) == (State.SYSTEM_ERROR, [])
+    assert "no storage takes gopher://a" in said(task)
+
+
+async def test_an_input_that_is_missing_is_a_system_error(bench: Bench) -> None:
+    gone = f"{bench.files}/gone"
+    task = await bench.run(step("hello"), inputs=(Input(url=gone, path="/in/a"),))
+    assert (task.state, codes(task)) == (State.SYSTEM_ERROR, [])
+    assert gone in said(task)
+
+
+async def test_inputs_are_mounted_where_they_are_or_copied(
+    bench: Bench, programs: Programs
+) -> None:
+    seen = sees(programs, "see")
+    (bench.files / "in").write_text("x")
+    given = {"inputs": (Input(url=f"{bench.files}/in", path="/in/a"),)}
+    await bench.run(step("see"), **given)
+    bench.settings["copy_inputs"] = True
+    await bench.run(step("see"), **given)
+    sources = [[Path(one.source) for one in each.mounts if "in" in one.target] for each in seen]
+    assert sources[0] == [bench.files / "in"]
+    assert all(one.is_relative_to(bench.work) for one in sources[1])
+
+
+async def test_a_fault_of_ours_ends_the_task(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(bench.storage, "takes", broken)
+    task = await bench.run(step("hello"), outputs=(Output(path="/out/a", url=f"{bench.files}/a"),))
+    assert task.state is State.SYSTEM_ERROR
+    assert "please report it: ZeroDivisionError()" in said(task)
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("keep", [0, 10, 10_000])
+async def test_no_more_of_the_output_is_kept_than_asked(
+    bench: Bench, programs: Programs, keep: int
+) -> None:
+    bench.settings["log_tail_size"] = keep
+    programs["count"] = says("".join(f"{n}\n" for n in range(1000)))
+    task = await bench.run(step("count"))
+    whole = "".join(f"{n}\n" for n in range(1000))
+    assert task.logs[0].logs[0].stdout == (whole[-keep:] if keep else "")
+
+
+async def test_a_short_task_takes_few_commits(bench: Bench) -> None:
+    bench.tasks = counted = Counted(bench.database)
+    await bench.run(step("hello"))
+    assert len(counted.batches) <= 4
+    assert counted.batches[0][0] == counted.batches[-1][-1] == "StateChanged"
+
+
+async def test_output_is_told_once_where_no_pace_is_set(bench: Bench, programs: Programs) -> None:
+    async def chatter(inside: Inside) -> int:
+        for _ in range(50):
+            await inside.write(b"word " * 100)
+        return 0
+
+    programs["chatter"] = chatter
+    bench.settings["log_update_rate"] = timedelta(0)
+    bench.tasks = counted = Counted(bench.database)
+    await bench.run(step("chatter"))
+    assert [kind for one in counted.batches for kind in one].count("Printed") == 1
+
+
+async def test_output_is_told_while_it_comes(bench: Bench) -> None:
+    task_id = await bench.create(step("stay"))
+    async with bench.working(task_id):
+        await bench.prints(task_id, "here\n")
+        assert (await bench.see(task_id)).state is State.RUNNING
