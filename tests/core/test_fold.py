@@ -1,0 +1,160 @@
+from datetime import timedelta
+from functools import reduce
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funnel.core.container import Stream
+from funnel.core.error import Fenced, Gap, InvalidTransition
+from funnel.core.event import (
+    Accepted,
+    Batch,
+    Change,
+    ExecutorExited,
+    ExecutorStarted,
+    Logged,
+    MetadataAdded,
+    OutputsStored,
+    Printed,
+    Requeued,
+    StateChanged,
+)
+from funnel.core.fold import EMPTY, Progress, apply, begin, extend
+from funnel.core.state import FINAL, State, is_final
+from funnel.core.task import ExecutorLog, OutputFileLog, TaskId
+from funnel.testing.build import EPOCH, created
+
+T1 = TaskId("t1")
+LATER = EPOCH + timedelta(minutes=1)
+STORED = OutputFileLog(url="s3://b/x", path="/x", size_bytes="5")
+LIFE: tuple[Change, ...] = (
+    Accepted(T1, EPOCH, "job-1"),
+    StateChanged(T1, EPOCH, State.INITIALIZING),
+    StateChanged(T1, EPOCH, State.RUNNING),
+    ExecutorStarted(T1, EPOCH, 0),
+    Logged(T1, EPOCH, "pulled"),
+    Printed(T1, EPOCH, 0, Stream.STDOUT, 0, 2, "hi", 10),
+    ExecutorExited(T1, EPOCH, 0, 3),
+    MetadataAdded(T1, EPOCH, {"host": "n1"}),
+    OutputsStored(T1, EPOCH, (STORED,)),
+    StateChanged(T1, LATER, State.EXECUTOR_ERROR),
+)
+START = Progress(task_id=T1, queue="local")
+
+
+def after(*events: Change, start: Progress = START) -> Progress:
+    return reduce(apply, events, start)
+
+
+def test_a_new_task_is_queued() -> None:
+    new = created(queue="slurm")
+    assert begin(new) == Progress(task_id=new.task_id, queue="slurm")
+    assert (START.state, START.version, START.fence, START.logs) == (State.QUEUED, 1, 1, (EMPTY,))
+
+
+def test_what_a_life_leaves_behind() -> None:
+    end = after(*LIFE)
+    (log,) = end.logs
+    assert (end.state, end.native_id) == (State.EXECUTOR_ERROR, "job-1")
+    assert log.logs == (ExecutorLog(start_time=EPOCH, end_time=EPOCH, exit_code=3),)
+    assert (log.metadata, log.outputs) == ({"host": "n1"}, (STORED,))
+    assert (log.start_time, log.end_time) == (EPOCH, LATER)
+
+
+@given(st.lists(st.tuples(st.integers(1, 10), st.integers(1, 10)), max_size=20))
+def test_however_often_a_batch_is_sent_the_fold_is_the_same(sent: list[tuple[int, int]]) -> None:
+    """Any resends, as long as the writer never skips what was not yet answered."""
+    now = START
+    for first, count in [*sent, (1, 10)]:
+        if first <= now.heard + 1:
+            events = LIFE[first - 1 : first - 1 + count]
+            now, _ = extend(now, Batch(task_id=T1, events=events, fence=1, first=first))
+    assert now.heard == len(LIFE)
+    assert now.version == 1 + len(LIFE)
+    assert (now.state, now.logs) == (after(*LIFE).state, after(*LIFE).logs)
+
+
+@given(st.lists(st.sampled_from(LIFE), max_size=12), st.integers(0, 12))
+def test_where_a_batch_is_cut_makes_no_difference(events: list[Change], cut: int) -> None:
+    events = [one for one in events if not isinstance(one, StateChanged)]
+    one, _ = extend(START, Batch(task_id=T1, events=tuple(events)))
+    half, _ = extend(START, Batch(task_id=T1, events=tuple(events[:cut])))
+    both, _ = extend(half, Batch(task_id=T1, events=tuple(events[cut:])))
+    assert one == both
+
+
+@pytest.mark.parametrize("state", sorted(FINAL))
+def test_after_the_end_only_text_is_heard(state: State) -> None:
+    end = after(*LIFE[:-1], StateChanged(T1, LATER, state))
+    for said in LIFE:
+        if isinstance(said, Logged | Printed | Accepted):
+            assert after(said, start=end).state is state
+        elif not isinstance(said, StateChanged):
+            with pytest.raises(InvalidTransition, match=f"already {state}"):
+                apply(end, said)
+    with pytest.raises(InvalidTransition):
+        apply(end, Requeued(T1, LATER, "again"))
+
+
+def test_the_end_is_told_once() -> None:
+    end = after(*LIFE)
+    again = apply(end, StateChanged(T1, LATER + timedelta(1), State.EXECUTOR_ERROR))
+    assert again.logs == end.logs
+
+
+def test_the_end_of_the_task_ends_an_executor_that_was_at_work() -> None:
+    (log,) = after(
+        ExecutorStarted(T1, EPOCH, 0),
+        ExecutorExited(T1, EPOCH, 0, 0),
+        ExecutorStarted(T1, EPOCH, 1),
+        StateChanged(T1, LATER, State.CANCELED),
+    ).logs
+    assert [(one.end_time, one.exit_code) for one in log.logs] == [(EPOCH, 0), (LATER, None)]
+
+
+def test_executors_are_found_by_their_index() -> None:
+    (log,) = after(ExecutorExited(T1, EPOCH, 2, 7)).logs
+    assert [one.exit_code for one in log.logs] == [None, None, 7]
+
+
+def test_metadata_is_added_to() -> None:
+    (log,) = after(
+        MetadataAdded(T1, EPOCH, {"a": "1", "b": "1"}), MetadataAdded(T1, EPOCH, {"b": "2"})
+    ).logs
+    assert log.metadata == {"a": "1", "b": "2"}
+
+
+def test_a_new_attempt_starts_over_with_a_higher_fence() -> None:
+    again = after(*LIFE[:-1], Requeued(T1, EPOCH, "lost"))
+    assert (again.state, again.fence, again.heard, again.native_id) == (State.QUEUED, 2, 0, "")
+    assert again.version == 1 + len(LIFE)
+    assert again.logs == (after(*LIFE[:-1]).logs[0], EMPTY)
+
+
+def test_a_lost_batch_is_asked_for() -> None:
+    with pytest.raises(Gap, match="t1 has heard 0; send again from 1"):
+        extend(START, Batch(task_id=T1, events=LIFE[1:], fence=1, first=2))
+
+
+def test_a_stale_fence_is_refused() -> None:
+    with pytest.raises(Fenced, match="at attempt 1, not 2"):
+        extend(START, Batch(task_id=T1, events=LIFE, fence=2, first=1))
+
+
+def test_who_does_not_count_is_always_heard() -> None:
+    said = Batch(task_id=T1, events=(LIFE[0],))
+    now, news = extend(START, said)
+    assert (now.heard, now.version, news) == (0, 2, (LIFE[0],))
+
+
+@given(st.lists(st.sampled_from(State), max_size=8))
+def test_no_sequence_of_states_leaves_an_end(states: list[State]) -> None:
+    now = START
+    for state in states:
+        before = now
+        try:
+            now = apply(now, StateChanged(T1, EPOCH, state))
+        except InvalidTransition:
+            continue
+        assert not is_final(before.state) or now.state is before.state
