@@ -2,29 +2,13 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncGenerator
 
 import httpx
 import pytest
-import uvicorn
 from asking import STEP
 from doors import LIMITS
-from starlette.types import ASGIApp
 
 TASK = json.dumps({"executors": [STEP]}).encode()
-
-
-@pytest.fixture
-async def port(app: ASGIApp) -> AsyncGenerator[int]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    found: int = listener.getsockname()[1]
-    yield found
-    server.should_exit = True
-    await serving
 
 
 async def say(port: int, sent: bytes) -> bytes:
