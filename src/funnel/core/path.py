@@ -27,6 +27,16 @@ def text(of: Parts) -> str:
     return "/" + "/".join(of)
 
 
+def shown(of: Parts) -> str:
+    """
+    The path for people: what cannot be printed is escaped.
+
+    >>> shown(("data", "a\\n"))
+    '/data/a\\\\n'
+    """
+    return repr(text(of))[1:-1]
+
+
 def is_within(inner: Parts, outer: Parts) -> bool:
     """
     Whether `inner` is `outer` or lies below it.
@@ -71,13 +81,3 @@ def has_below(path: Parts, inner: Sequence[Parts]) -> bool:
     """
     at = bisect_right(inner, path)
     return at < len(inner) and is_within(inner[at], path)
-
-
-def joined(at: Parts, more: Parts) -> Parts:
-    now = list(at)
-    for part in more:
-        if part != "..":
-            now.append(part)
-        elif now:
-            now.pop()
-    return tuple(now)

@@ -152,7 +152,7 @@ def _asked(spec: Spec) -> _Asked:
         else:
             path = _clear("output", one.path)
             (folders if one.type is FileType.DIRECTORY else names).add(path)
-    below = sorted(folders | names)
+    below = sorted(folders | names | {parts(one.path) for one in spec.inputs})
     lone = {path for path in names if _is_of_image(path[:-1])}
     folders |= {path for path in lone if has_below(path, below)}
     folders |= {path[:-1] for path in names - lone}

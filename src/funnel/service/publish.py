@@ -1,19 +1,31 @@
 """Storing the outputs of a task."""
 
 import asyncio
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import islice
 from pathlib import Path
+from typing import Final, TypeAlias
 
-from funnel.core.error import FunnelError, Invalid, NotFound
+from funnel.core.error import Denied, FunnelError, Invalid, NotFound
 from funnel.core.event import Level
-from funnel.core.path import Parts, is_within, parts, text
+from funnel.core.path import Parts, parts, shown, text
 from funnel.core.task import FileType, Output, OutputFileLog, Spec
+from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.core.wildcard import has_wildcard, matching, split
-from funnel.safepath import Tree
+from funnel.safepath import Kind, Tree, copy
 from funnel.service.stage import Transfers
-from funnel.service.together import together
+
+MOST: Final = 100_000
+"""Files of one task: each is logged, and links can make few of them look like any number."""
+
+
+class Reason(StrEnum):
+    MISSING = "missing"
+    NOTHING = "nothing"
+    """There is nothing in it that could be stored."""
+    REFUSED = "refused"
 
 
 class Upload(Value):
@@ -23,12 +35,16 @@ class Upload(Value):
     url: str
 
 
-class Missing(Value):
-    """Nothing to store, and why."""
+class Unstored(Value, kw_only=True):
+    """What is not stored, and why; `error` is what is raised where it is an error."""
 
+    reason: Reason
     message: str
     fields: Mapping[str, str]
-    empty: bool = False
+    error: str = ""
+
+
+Found: TypeAlias = Upload | Unstored
 
 
 async def publish(
@@ -37,108 +53,193 @@ async def publish(
     """
     Store what the task declared, looked up as its containers saw it.
 
-    What is missing is a warning, or where `strict` an error; after a failed executor (not
-    `ok`) it is passed over in silence. Sorted by path within each output.
+    What is missing is a warning, or where `strict` an error. All that can be stored is, before
+    an error is raised. After a failed executor (not `ok`) what is missing is passed over in
+    silence, and nothing is raised. Sorted by path within each output.
     """
-    logs: list[OutputFileLog] = []
+    uploads: list[Upload] = []
+    refused: list[str] = []
     for output in spec.outputs:
-        found = await asyncio.to_thread(_look, output, tree)
-        for missing in (one for one in found if isinstance(one, Missing)):
-            if ok and strict and not missing.empty:
-                raise NotFound(f"{missing.message}: {output.path}")
-            if ok:
-                await transfers.note(Level.WARNING, missing.message, missing.fields)
-        uploads = [one for one in found if isinstance(one, Upload)]
-        logs += await _store(uploads, tree, transfers)
-    return tuple(logs)
+        for one in await asyncio.to_thread(_look, output, tree, MOST - len(uploads)):
+            if isinstance(one, Upload):
+                uploads.append(one)
+            elif level := _level(one.reason, strict=strict, ok=ok):
+                await transfers.note(level, one.message, one.fields)
+                refused += [one.error] if level is Level.ERROR else []
+    logs = await _store(uploads, tree, transfers, ok=ok)
+    if refused and ok:
+        raise FunnelError(refused[0])
+    return logs
+
+
+def place(source: Path, path: str, tree: Tree) -> None:
+    """Put a file of ours at a container path, for later executors and as an output; blocks."""
+    with source.open("rb") as captured, tree.new_file(path) as made:
+        copy(captured, made)
+
+
+def _level(reason: Reason, *, strict: bool, ok: bool) -> Level | None:
+    """How loud it is said; None is not at all."""
+    if reason is Reason.REFUSED:
+        return Level.ERROR
+    if reason is Reason.MISSING and not ok:
+        return None
+    return Level.ERROR if reason is Reason.MISSING and strict else Level.WARNING
 
 
 async def _store(
-    uploads: Sequence[Upload], tree: Tree, transfers: Transfers
-) -> list[OutputFileLog]:
-    storage, note, turn = transfers.storage, transfers.note, asyncio.Semaphore(transfers.most)
+    uploads: Sequence[Upload], tree: Tree, transfers: Transfers, *, ok: bool
+) -> tuple[OutputFileLog, ...]:
     done: dict[int, OutputFileLog] = {}
 
     async def put(number: int, one: Upload) -> None:
-        async with turn:
-            await note(Level.INFO, "upload started", {"url": one.url})
-            source = await asyncio.to_thread(tree.open_file, one.path)
-            with source:
-                stored = await storage.put(source, one.url)
-            size = str(stored.size_bytes)
-            await note(Level.INFO, "upload finished", {"url": one.url, "size": size})
-            done[number] = OutputFileLog(url=stored.url, path=one.path, size_bytes=size)
+        try:
+            done[number] = await _put(one, tree, transfers)
+        except (FunnelError, OSError) as error:
+            fields = {"url": redacted(one.url), "error": str(error)}
+            await transfers.note(Level.ERROR, "upload failed", fields)
+            if ok:
+                raise
 
-    await together(put(number, one) for number, one in enumerate(uploads))
-    return [done[number] for number in sorted(done)]
+    await transfers.abreast(put(number, one) for number, one in enumerate(uploads))
+    return tuple(done[number] for number in sorted(done))
 
 
-def _look(output: Output, tree: Tree) -> Sequence[Upload | Missing]:
+async def _put(one: Upload, tree: Tree, transfers: Transfers) -> OutputFileLog:
+    fields = {"url": redacted(one.url)}
+    await transfers.note(Level.INFO, "upload started", fields)
+    source = await asyncio.to_thread(tree.open_file, one.path)
+    with source:
+        stored = await transfers.storage.put(source, one.url)
+    size = str(stored.size_bytes)
+    more = {"size": size, "etag": stored.etag}
+    await transfers.note(Level.INFO, "upload finished", {**fields, **more})
+    return OutputFileLog(url=stored.url, path=one.path, size_bytes=size)
+
+
+def _look(output: Output, tree: Tree, most: int) -> Sequence[Found]:
     """What is there for one output; blocks."""
-    if has_wildcard(output.path) and (output.path_prefix or tree.kind(output.path) is None):
-        return tuple(_matches(output, tree))
-    return tuple(_whole(text(parts(output.path)), output.url, output.type, tree))
+    found: list[Found] = []
+    try:
+        for one in _found(output, tree):
+            found.append(_within(one, output, most - len(found)))
+    except FunnelError as error:
+        found.append(_refused(output.path, output.url, str(error)))
+    return found
 
 
-def _whole(path: str, url: str, kind: FileType, tree: Tree) -> Iterator[Upload | Missing]:
+def _within(one: Found, output: Output, most: int) -> Found:
+    if most < 1:
+        raise Denied(
+            f"output {output.path} has too many files, of {MOST} that a task may store;"
+            " store them as an archive"
+        )
+    return one
+
+
+def _found(output: Output, tree: Tree) -> Iterator[Found]:
+    path = text(parts(output.path))
+    if has_wildcard(path) and (output.path_prefix or tree.kind(path) is None):
+        yield from _matches(output, tree)
+    else:
+        yield from _whole(path, output.url, output.type, tree)
+
+
+def _whole(path: str, url: str, kind: FileType, tree: Tree) -> Iterator[Found]:
     found = tree.kind(path)
     if found is None:
-        yield Missing("output does not exist", {"path": path, "url": url})
-    elif found == "directory":
-        names = [_utf8(name, path) for name in tree.files(path)]
-        yield from (Upload(f"{path.rstrip('/')}/{one}", _below(url, one)) for one in names)
-        if not names:
-            yield Missing("upload source directory is empty", {"url": url}, empty=True)
+        yield _missing("output does not exist", path, url)
+    elif found is Kind.DIRECTORY:
+        yield from _members(path, url, tree)
+    elif found is not Kind.FILE:
+        raise Denied(f"output {path} is a {found}; only files and directories can be stored")
     elif kind is FileType.DIRECTORY:
-        raise Invalid(f"output {path} shall be a directory, but is a {found}")
+        raise Invalid(f"output {path} shall be a directory, but is a file; declare it as FILE")
     else:
         yield Upload(path, url)
 
 
-def _matches(output: Output, tree: Tree) -> Iterator[Upload | Missing]:
-    base, rest = split(parts(output.path))
-    prefix = parts(output.path_prefix) if output.path_prefix else base
-    matched = sorted(_expand(base, rest, tree))
-    for one in matched:
-        below = one[len(prefix) :] if is_within(one, prefix) else one
-        path = _utf8(text(one), output.path)
-        yield from _whole(path, _below(output.url, "/".join(below)), FileType.FILE, tree)
+def _members(path: str, url: str, tree: Tree) -> Iterator[Found]:
+    empty = True
+    for name, kind in tree.walk(path, most=MOST):
+        whole = f"{path}/{name}"
+        if kind is not Kind.FILE:
+            yield _nothing("only files are stored", path=shown(parts(whole)), kind=kind)
+            continue
+        empty = False
+        if _is_utf8(name):
+            yield Upload(whole, _below(url, name))
+        else:
+            yield _refused(path, url, f"the name of {shown(parts(whole))} is not UTF-8")
+    if empty:
+        yield _nothing("upload source directory is empty", url=redacted(url))
+
+
+def _matches(output: Output, tree: Tree) -> Iterator[Found]:
+    matched = sorted(_expand(parts(output.path), tree))
     if not matched:
-        yield Missing("no file matches the output", {"path": output.path, "url": output.url})
+        yield _missing("no file matches the output", output.path, output.url)
+    for path in map(text, matched):
+        if _is_utf8(path):
+            yield from _whole(path, _below(output.url, _pruned(path, output)), FileType.FILE, tree)
+        else:
+            error = f"the name of {shown(parts(path))} is not UTF-8"
+            yield _refused(output.path, output.url, error)
 
 
-def _expand(base: Parts, rest: Parts, tree: Tree) -> Iterable[Parts]:
-    """The paths below `base` that the parts of a pattern match."""
-    if not rest:
-        return [base] if tree.kind(text(base)) else []
-    try:
-        names = tree.names(text(base))
-    except NotFound:
-        return []
-    found: list[Parts] = []
-    for name in matching(rest[0], iter(names)):
-        found += _expand((*base, name), rest[1:], tree)
+def _expand(pattern: Parts, tree: Tree) -> Sequence[Parts]:
+    """The paths that a pattern matches."""
+    base, rest = split(pattern)
+    found = [base]
+    for part in rest:
+        deeper = ((*at, name) for at in found for name in _matching(at, part, tree))
+        found = list(islice(deeper, MOST + 1))
+        if len(found) > MOST:
+            raise Denied(f"output {text(pattern)} matches more than {MOST} files")
     return found
+
+
+def _matching(at: Parts, part: str, tree: Tree) -> Iterator[str]:
+    if not has_wildcard(part):
+        yield from [part] if tree.kind(text((*at, part))) else []
+        return
+    try:
+        names = tree.names(text(at), most=MOST)
+    except NotFound:
+        return
+    yield from matching(part, iter(names))
+
+
+def _pruned(path: str, output: Output) -> str:
+    """What is added to the URL: the path without its prefix (TES 1.1 `tesOutput.path_prefix`)."""
+    return path.removeprefix(text(parts(output.path_prefix))).lstrip("/") or path.rpartition("/")[2]
+
+
+def _missing(message: str, path: str, url: str) -> Unstored:
+    fields = {"path": path, "url": redacted(url)}
+    return Unstored(
+        reason=Reason.MISSING, message=message, fields=fields, error=f"{message}: {path}"
+    )
+
+
+def _nothing(message: str, **fields: str) -> Unstored:
+    return Unstored(reason=Reason.NOTHING, message=message, fields=fields)
+
+
+def _refused(path: str, url: str, error: str) -> Unstored:
+    fields = {"path": path, "url": redacted(url), "error": error}
+    return Unstored(
+        reason=Reason.REFUSED, message="output cannot be stored", fields=fields, error=error
+    )
 
 
 def _below(url: str, name: str) -> str:
     return f"{url.rstrip('/')}/{name}"
 
 
-def _utf8(name: str, path: str) -> str:
+def _is_utf8(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
-        shown = os.fsencode(name)
-        raise Invalid(f"{path} has a file whose name is not UTF-8: {shown!r}") from None
-    return name
-
-
-def place(source: Path, path: str, tree: Tree) -> None:
-    """Put a file of ours at a container path, for later executors and as an output; blocks."""
-    try:
-        with source.open("rb") as captured, tree.new_file(path) as file:
-            while piece := captured.read(1 << 20):
-                file.write(piece)
-    except OSError as error:
-        raise FunnelError(f"cannot write {path}: {error.strerror}") from error
+        return False
+    return True

@@ -1,20 +1,30 @@
 """Bringing the inputs of a task."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import os
+import stat
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
-from funnel.core.error import Invalid
+from funnel.core.error import FunnelError, Invalid
 from funnel.core.event import Level
-from funnel.core.path import Parts, parts
-from funnel.core.plan import Content, Download, Plan
+from funnel.core.path import Parts, parts, text
+from funnel.core.plan import TMP, Content, Download, Plan
 from funnel.core.task import FileType
+from funnel.core.url import redacted
+from funnel.core.value import Value
 from funnel.ports import Object, Storage
+from funnel.safepath import Tree
 from funnel.service.together import together
 
 Note: TypeAlias = Callable[[Level, str, Mapping[str, str]], Awaitable[None]]
+
+EVERYBODY: Final = 0o777
+"""A container may have any user; on the host, nobody else can enter the attempt's directory."""
+STICKY: Final = 0o1777
+"""As programs expect it of `/tmp`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,86 +35,119 @@ class Transfers:
     note: Note
     most: int
 
+    async def abreast(self, jobs: Iterable[Coroutine[Any, Any, object]]) -> None:
+        """Do all jobs, `most` at a time; the first to fail stops the rest. No more are made."""
+        waiting = iter(jobs)
+
+        async def work() -> None:
+            for job in waiting:
+                await job
+
+        await together(work() for _ in range(self.most))
+
+
+class Bring(Value):
+    """A file at a URL, and the container path where it goes."""
+
+    url: str
+    path: str
+
 
 async def stage(plan: Plan, root: Path, transfers: Transfers) -> None:
     """
-    Make the directories and files of a plan under `root`.
+    Make the directories and files of a plan under `root`, before any container has been there.
 
-    Doing it again does no harm. Raises what the storage raises.
+    What is named by itself replaces what a directory has under that name. Doing it again does
+    no harm. Raises what the storage raises.
     """
     await asyncio.to_thread(_make, plan, root)
-    storage, note, turn = transfers.storage, transfers.note, asyncio.Semaphore(transfers.most)
-
-    async def get(url: str, to: Path) -> None:
-        async with turn:
-            await note(Level.INFO, "download started", {"url": url})
-            got = await storage.get(url, to)
-            await note(Level.INFO, "download finished", _facts(url, got))
-
-    async def bring(one: Download) -> None:
-        at = root.joinpath(*parts(one.path))
-        if one.type is FileType.FILE:
-            await get(one.url, at)
-            return
-        found = await storage.list_objects(one.url)
-        if not found:
-            await note(Level.WARNING, "download source directory is empty", {"url": one.url})
-        await asyncio.to_thread(_make_directory, root, parts(one.path))
-        await together(get(each.url, at.joinpath(*_below(each))) for each in found)
-
-    await together(bring(one) for one in plan.downloads)
-
-
-def _facts(url: str, got: Object) -> Mapping[str, str]:
-    return {"url": url, "size": str(got.size_bytes), "etag": got.etag}
-
-
-def _below(one: Object) -> Parts:
-    """Where a listed object goes; a name from outside may try to climb."""
-    if ".." in one.name.split("/") or "\0" in one.name:
-        raise Invalid(f"{one.url} has a name that leads out of its directory: {one.name!r}")
-    return parts(one.name)
-
-
-def _make(plan: Plan, root: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    root.chmod(0o755)
-    for folder in plan.folders:
-        _make_directory(root, parts(folder)).chmod(0o1777)
-    for file in plan.files:
-        at = parts(file)
-        _make_directory(root, at[:-1])
-        to = root.joinpath(*at)
-        to.touch()
-        to.chmod(0o666)
-    for content in plan.contents:
-        _write(content, root)
-    for download in plan.downloads:
-        _make_directory(root, parts(download.path)[:-1])
+    listed = await _listed(plan, transfers)
+    files = [Bring(one.url, one.path) for one in plan.downloads if one.type is FileType.FILE]
+    for each in (listed, files):
+        await transfers.abreast(_bring(one, root, transfers) for one in each)
+    await asyncio.to_thread(_write, plan.contents, root)
 
 
 def make_folders(plan: Plan, root: Path) -> None:
     """The writable directories of a plan, for whichever user a container has; blocks."""
     root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
+    tree = Tree((), root)
     for folder in plan.folders:
-        _make_directory(root, parts(folder)).chmod(0o1777)
+        tree.make_directory(folder, STICKY if parts(folder) == TMP else EVERYBODY)
 
 
-def _write(content: Content, root: Path) -> None:
-    at = parts(content.path)
-    _make_directory(root, at[:-1])
-    to = root.joinpath(*at)
-    to.write_bytes(content.text.encode())
-    to.chmod(0o644)
+def _make(plan: Plan, root: Path) -> None:
+    make_folders(plan, root)
+    tree = Tree((), root)
+    for one in plan.downloads:
+        above = one.path if one.type is FileType.DIRECTORY else text(parts(one.path)[:-1])
+        if tree.kind(above) is None:
+            tree.make_directory(above, EVERYBODY)
+    for file in plan.files:
+        if tree.kind(file) is None:
+            with tree.new_file(file, mode=0o666):
+                pass
 
 
-def _make_directory(root: Path, at: Parts) -> Path:
-    """A directory below `root` that any user of a container may enter."""
-    here = root
-    for part in at:
-        here = here / part
-        if not here.is_dir():
-            here.mkdir()
-            here.chmod(0o755)
-    return here
+async def _listed(plan: Plan, transfers: Transfers) -> Sequence[Bring]:
+    """The files of all directories."""
+    found: dict[int, Sequence[Bring]] = {}
+
+    async def look(number: int, one: Download) -> None:
+        objects = await transfers.storage.list_objects(one.url)
+        if not objects:
+            fields = {"url": redacted(one.url)}
+            await transfers.note(Level.WARNING, "download source directory is empty", fields)
+        at = parts(one.path)
+        found[number] = [Bring(each.url, text((*at, *_below(each)))) for each in objects]
+
+    folders = [one for one in plan.downloads if one.type is FileType.DIRECTORY]
+    await transfers.abreast(look(number, one) for number, one in enumerate(folders))
+    return [one for number in sorted(found) for one in found[number]]
+
+
+async def _bring(one: Bring, root: Path, transfers: Transfers) -> None:
+    to, fields = root.joinpath(*parts(one.path)), {"url": redacted(one.url)}
+    await transfers.note(Level.INFO, "download started", fields)
+    try:
+        await asyncio.to_thread(_make_room, one.path, root)
+        got = await transfers.storage.get(one.url, to)
+        await asyncio.to_thread(_hand_over, to)
+    except (FunnelError, OSError) as error:
+        await transfers.note(Level.ERROR, "download failed", {**fields, "error": str(error)})
+        raise
+    more = {"size": str(got.size_bytes), "etag": got.etag}
+    await transfers.note(Level.INFO, "download finished", {**fields, **more})
+
+
+def _below(one: Object) -> Parts:
+    """Where a listed object goes; a name from outside may try to climb."""
+    found = parts(one.name)
+    if not found or ".." in found or "\0" in one.name:
+        raise Invalid(
+            f"{redacted(one.url)} has a name that does not lie in its directory: {one.name!r}"
+        )
+    return found
+
+
+def _make_room(path: str, root: Path) -> None:
+    above, tree = text(parts(path)[:-1]), Tree((), root)
+    if tree.kind(above) is None:
+        tree.make_directory(above, EVERYBODY)
+
+
+def _hand_over(to: Path) -> None:
+    """Let any user of a container read and, where it is not mounted read-only, write it."""
+    for one in (to, *to.rglob("*")):
+        found = one.lstat().st_mode
+        if not stat.S_ISLNK(found):
+            one.chmod(stat.S_IMODE(found) | (EVERYBODY if stat.S_ISDIR(found) else 0o666))
+
+
+def _write(contents: Sequence[Content], root: Path) -> None:
+    """As scripts too: some are run by their names."""
+    tree = Tree((), root)
+    for one in contents:
+        with tree.new_file(one.path, mode=EVERYBODY) as made, os.fdopen(os.dup(made), "wb") as file:
+            file.write(one.text.encode())

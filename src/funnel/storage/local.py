@@ -2,22 +2,26 @@
 
 import asyncio
 import os
-import secrets
-import shutil
 import stat
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import IO
+from threading import Event
+from typing import IO, Final, NamedTuple, TypeVar
 
-from funnel.core.error import Denied, Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Object
+from funnel.safepath import copy, opened, whole_file
 
-SCHEME = "file://"
-PIECE = 1 << 30
+T = TypeVar("T")
+
+SCHEME: Final = "file://"
+MOST: Final = 1_000_000
+"""Files below one directory; links can make few of them look like any number."""
 
 
 class Settings(Value, kw_only=True, rename="pascal"):
@@ -35,14 +39,18 @@ class Settings(Value, kw_only=True, rename="pascal"):
 
 
 class LocalStorage:
-    """Answers `ports.Storage`. Paths are compared by parts, after their links are resolved."""
+    """
+    Answers `ports.Storage`. Paths are compared by parts, after their links are resolved.
+
+    What belongs to the server itself is out of reach, and so is a directory that holds it.
+    """
 
     def __init__(
         self, allowed: Iterable[Path], shared: Iterable[Path] = (), private: Iterable[Path] = ()
     ) -> None:
-        self._shared = tuple(one.resolve() for one in shared)
-        self._allowed = (*(one.resolve() for one in allowed), *self._shared)
-        self._private = tuple(one.resolve() for one in private)
+        self._shared = _resolved(shared)
+        self._allowed = (*_resolved(allowed), *self._shared)
+        self._private = _resolved(private)
 
     def takes(self, url: str) -> bool:
         return url.startswith((SCHEME, "/"))
@@ -64,10 +72,10 @@ class LocalStorage:
         return await asyncio.to_thread(self._list, url)
 
     async def get(self, url: str, to: Path) -> Object:
-        return await asyncio.to_thread(self._get, url, to)
+        return await _to_the_end(lambda check: self._get(url, to, check))
 
     async def put(self, source: IO[bytes], url: str) -> Object:
-        return await asyncio.to_thread(self._put, source, url)
+        return await _to_the_end(lambda check: self._put(source, url, check))
 
     def _existing(self, url: str) -> Path:
         given = _path(url)
@@ -79,83 +87,124 @@ class LocalStorage:
             raise NotFound(f"there is no {url}") from error
         except (OSError, RuntimeError) as error:
             raise Denied(f"{url} cannot be read: {error}") from error
-        return self._check(path, url)
+        self._check(path, url)
+        if any(_is_below(one, [path]) for one in self._private):
+            raise Denied(f"can't access {url}: it holds files of the server itself; name one in it")
+        return path
 
-    def _check(self, path: Path, url: str) -> Path:
+    def _check(self, path: Path, url: str) -> None:
         if not _is_below(path, self._allowed):
             raise Denied(
-                f"can't access {url}: it is not in an allowed directory;"
-                " see LocalStorage.AllowedDirs"
+                f"can't access {url}: it is in no allowed directory;"
+                " the server's LocalStorage.AllowedDirs lists them"
             )
         if _is_below(path, self._private):
             raise Denied(f"can't access {url}: it belongs to the server itself")
-        return path
 
     def _list(self, url: str) -> Sequence[Object]:
         top = self._existing(url)
         if not top.is_dir():
             raise NotFound(f"{url} is not a directory")
-        return sorted(self._below(url.rstrip("/"), top), key=lambda one: one.name)
+        found = list(islice(self._below(url.rstrip("/"), top), MOST + 1))
+        if len(found) > MOST:
+            raise Invalid(f"{url} has more than {MOST} files; use an archive")
+        return sorted(found, key=lambda one: one.name)
 
     def _below(self, url: str, top: Path) -> Iterator[Object]:
-        for folder, _, names in os.walk(top):
-            for name in names:
-                path = Path(folder, name)
-                below = str(path.relative_to(top))
-                real = self._existing(str(path))
-                if real.is_file():
-                    yield _object(f"{url}/{below}", below, real.stat())
+        waiting = [_Folder(top, "", (top,))]
+        while waiting:
+            folder = waiting.pop()
+            for member in folder.path.iterdir():
+                below = f"{folder.name}{member.name}"
+                path = self._member(member, url)
+                if path is None:
+                    continue
+                if path.is_dir():
+                    waiting.append(folder.inner(path, f"{below}/"))
+                elif path.is_file():
+                    yield _object(f"{url}/{below}", below, path.stat())
 
-    def _get(self, url: str, to: Path) -> Object:
+    def _member(self, path: Path, url: str) -> Path | None:
+        """Where a member of a directory really is; None for a link to nothing."""
+        if not path.is_symlink():
+            return path
+        real = path.resolve()
+        self._check(real, f"{url}, by its link {path}")
+        return real if real.exists() else None
+
+    def _get(self, url: str, to: Path, check: Callable[[], None]) -> Object:
         source = self._existing(url)
         if source.is_dir():
             for one in self._list(url):
-                self._get(one.url, to / one.name)
+                self._get(one.url, to / one.name, check)
             return Object(url, 0)
-        if not source.is_file():
-            raise Denied(f"{url} is neither a file nor a directory")
-        to.parent.mkdir(parents=True, exist_ok=True)
-        with source.open("rb") as file, _new_file(to.parent, to.name, url) as (made, _):
-            _copy(file.fileno(), made)
-        return _object(url, "", to.stat())
+        with _told(url), self._open(source, url) as file:
+            with opened(to.parent.resolve()) as directory:
+                mode = _mode(file)
+                with whole_file(directory, to.name, mode=mode, durable=False) as made:
+                    copy(file, made, check)
+                    size = os.fstat(made).st_size
+            return Object(url, size, last_modified=_changed(os.fstat(file.fileno())))
 
-    def _put(self, source: IO[bytes], url: str) -> Object:
-        target = _path(url)
-        if target.is_dir():
-            raise Invalid(f"cannot store a file at {url}: there is a directory")
-        folder = self._check(target.parent.resolve() / target.name, url).parent
-        with _told(url):
-            folder.mkdir(parents=True, exist_ok=True)
-        with _new_file(folder, target.name, url) as (made, directory):
-            # A parent may have become a link between the check and now.
-            self._check(Path(f"/proc/self/fd/{directory}").readlink() / target.name, url)
-            _copy(source.fileno(), made)
-            size = os.fstat(made).st_size
+    def _open(self, path: Path, url: str) -> IO[bytes]:
+        """A regular file, checked once more: the path may have become a link since."""
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        with ExitStack() as stack:
+            file = stack.enter_context(os.fdopen(os.open(path, flags), "rb"))
+            self._check(Path(f"/proc/self/fd/{file.fileno()}").readlink(), url)
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Denied(f"{url} is neither a file nor a directory")
+            stack.pop_all()
+            return file
+
+    def _put(self, source: IO[bytes], url: str, check: Callable[[], None]) -> Object:
+        given = _path(url)
+        folder, name = given.parent.resolve(), given.name
+        if name in ("", ".."):
+            raise Invalid(f"{url} is not the URL of a file")
+        self._check(folder / name, url)
+        with _told(url), opened(folder) as directory:
+            if (folder / name).is_dir():
+                raise Invalid(f"cannot store a file at {url}: there is a directory")
+            with whole_file(directory, name, mode=_mode(source), durable=True) as made:
+                copy(source, made, check)
+                size = os.fstat(made).st_size
         return Object(url, size)
 
 
-@contextmanager
-def _new_file(folder: Path, name: str, url: str) -> Generator[tuple[int, int]]:
-    """A file to write and its directory; under its name, on disk, only once it is whole."""
-    with _told(url):
-        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        unfinished = f".funnel-{secrets.token_hex(8)}.part"
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            made = os.open(unfinished, flags, 0o666, dir_fd=directory)
-            try:
-                yield made, directory
-                os.fsync(made)
-                os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
-                os.fsync(directory)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(unfinished, dir_fd=directory)
-                raise
-            finally:
-                os.close(made)
-        finally:
-            os.close(directory)
+class _Folder(NamedTuple):
+    """A directory to list, its name below the top, and those above it."""
+
+    path: Path
+    name: str
+    outer: tuple[Path, ...]
+
+    def inner(self, path: Path, name: str) -> "_Folder":
+        if path in self.outer:
+            raise Invalid(f"{self.path} has a link that leads back to {path}")
+        return _Folder(path, name, (*self.outer, path))
+
+
+class _Stopped(FunnelError):
+    """Nobody waits for this file any more."""
+
+
+async def _to_the_end(work: Callable[[Callable[[], None]], T]) -> T:
+    """Work in a thread; when this is cancelled, the work stops before it is waited for no more."""
+    stop = Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise _Stopped
+
+    working = asyncio.create_task(asyncio.to_thread(work, check))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([working])
+        working.exception()
+        raise
 
 
 @contextmanager
@@ -164,29 +213,28 @@ def _told(url: str) -> Generator[None]:
     try:
         yield
     except PermissionError as error:
-        raise Denied(f"the server may not write {url}") from error
+        raise Denied(f"the server may not access {url}; check who owns it") from error
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise Invalid(f"cannot store {url}: {error.strerror}") from error
+        raise Invalid(f"{url} cannot be used: {error.strerror}") from error
     except OSError as error:
-        raise Unavailable(f"cannot write {url}: {error.strerror}") from error
+        raise Unavailable(f"{url} cannot be used: {error.strerror}") from error
 
 
-def _copy(source: int, to: int) -> None:
-    """Copy what is left to read, in the kernel where it can; shares blocks where it may."""
+def _mode(source: IO[bytes]) -> int:
+    """For a copy: what could be run still can be."""
     try:
-        while os.copy_file_range(source, to, PIECE):
-            pass
+        return 0o666 | os.fstat(source.fileno()).st_mode & 0o111
     except OSError:
-        with (
-            os.fdopen(source, "rb", closefd=False) as rest,
-            os.fdopen(to, "wb", closefd=False) as at,
-        ):
-            shutil.copyfileobj(rest, at, 1 << 20)
+        return 0o666
 
 
 def _object(url: str, name: str, found: os.stat_result) -> Object:
     size = 0 if stat.S_ISDIR(found.st_mode) else found.st_size
-    return Object(url, size, name, last_modified=datetime.fromtimestamp(found.st_mtime, UTC))
+    return Object(url, size, name, last_modified=_changed(found))
+
+
+def _changed(found: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(found.st_mtime, UTC)
 
 
 def _path(url: str) -> Path:
@@ -194,6 +242,10 @@ def _path(url: str) -> Path:
     if not path.startswith("/") or "\0" in path:
         raise Invalid(f"{url!r} is not an absolute path; file URLs have three slashes, file:///p")
     return Path(path)
+
+
+def _resolved(paths: Iterable[Path]) -> tuple[Path, ...]:
+    return tuple(one.expanduser().resolve() for one in paths)
 
 
 def _is_below(path: Path, folders: Iterable[Path]) -> bool:

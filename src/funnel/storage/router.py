@@ -42,4 +42,9 @@ class Router:
         for one in self._storages:
             if one.takes(url):
                 return one
-        raise Invalid(f"no storage takes {url}; check its scheme, and the storages in the settings")
+        scheme, separator, _ = url.partition("://")
+        shape = f"{scheme}{separator}" if separator else "names without a scheme"
+        raise Invalid(
+            f"no storage takes {shape}; write an absolute path, or the URL of a storage that the"
+            " settings have"
+        )

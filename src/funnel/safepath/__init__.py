@@ -1,0 +1,8 @@
+"""Files that others may have touched: every step goes from an open directory to one name in it."""
+
+from funnel.safepath.directory import entered, opened
+from funnel.safepath.removal import remove_tree
+from funnel.safepath.tree import Entry, Kind, Tree
+from funnel.safepath.whole import copy, whole_file
+
+__all__ = ["Entry", "Kind", "Tree", "copy", "entered", "opened", "remove_tree", "whole_file"]

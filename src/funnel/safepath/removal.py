@@ -1,0 +1,93 @@
+"""Deleting what a container left."""
+
+import os
+import secrets
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from funnel.safepath.directory import ENTER, LOOK, entered
+
+SOME: Final = 10_000
+
+
+class _Member(NamedTuple):
+    name: str
+    is_directory: bool
+
+
+def remove_tree(directory: Path) -> bool:
+    """
+    Delete a directory with all that is in it; whether nothing is left.
+
+    However deep it is: directories are moved up before they are emptied, so neither memory nor
+    descriptors grow with the depth. No link is followed.
+    """
+    try:
+        top = os.open(directory, ENTER)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        while _emptied(top):
+            pass
+    finally:
+        os.close(top)
+    with suppress(OSError):
+        directory.rmdir()
+    return not directory.exists()
+
+
+def _emptied(top: int) -> bool:
+    """Take away one layer; whether anything could be taken away."""
+    done = [_removed(one, top) for one in _some(top)]
+    return any(done)
+
+
+def _some(directory: int) -> list[_Member]:
+    """Some of what is in a directory, and whether it is a directory itself."""
+    with os.scandir(directory) as entries:
+        return [
+            _Member(one.name, one.is_dir(follow_symlinks=False)) for one in islice(entries, SOME)
+        ]
+
+
+def _removed(member: _Member, top: int) -> bool:
+    try:
+        if not member.is_directory:
+            os.unlink(member.name, dir_fd=top)
+            return True
+        moved = _moved_up(member.name, top)
+        with suppress(OSError):
+            os.rmdir(member.name, dir_fd=top)
+            return True
+    except OSError:
+        return False
+    return moved
+
+
+def _moved_up(name: str, top: int) -> bool:
+    """Empty a directory: its files go, its directories move to the top."""
+    named = os.open(name, LOOK | os.O_DIRECTORY, dir_fd=top)
+    try:
+        with suppress(OSError):
+            Path(f"/proc/self/fd/{named}").chmod(0o700)
+        with entered(named) as folder:
+            done = [_taken(one, folder, top) for one in _some(folder)]
+        return any(done)
+    finally:
+        os.close(named)
+
+
+def _taken(member: _Member, folder: int, top: int) -> bool:
+    try:
+        if member.is_directory:
+            token = secrets.token_hex(16)
+            os.rename(member.name, token, src_dir_fd=folder, dst_dir_fd=top)
+        else:
+            os.unlink(member.name, dir_fd=folder)
+    except OSError:
+        return False
+    return True
