@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+import socket
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -410,38 +411,53 @@ async def test_a_pull_may_not_take_for_ever() -> None:
 
 
 class Gate:
-    """A door to the engine that can be shut, as when it is restarted."""
+    """A door to the engine that can be shut, as when it is restarted. Shut, it holds nobody."""
 
     def __init__(self, engine: str, path: Path) -> None:
         self.path = path
         self._engine = engine
-        self._server: asyncio.Server | None = None
-        self._through = set[asyncio.Task[None]]()
+        self._tasks = set[asyncio.Task[None]]()
+        self._listener: socket.socket | None = None
 
     async def open(self) -> None:
-        self._server = await asyncio.start_unix_server(self._pass, self.path)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self._listener.listen()
+        self._listener.settimeout(0)
+        self._keep(self._accept(self._listener))
 
     async def shut(self) -> None:
-        if self._server:
-            self._server.close()
-        for one in self._through:
+        # Who has come in must be on their way before they can be thrown out.
+        await asyncio.sleep(0)
+        for one in self._tasks:
             one.cancel()
-        await asyncio.gather(*self._through, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listener:
+            self._listener.close()
         self.path.unlink(missing_ok=True)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._through.add(task)
-        task.add_done_callback(self._through.discard)
-        there, back = await asyncio.open_unix_connection(self._engine)
+    def _keep(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        while True:
+            caller, _ = await asyncio.get_running_loop().sock_accept(listener)
+            self._keep(self._pass(caller))
+
+    async def _pass(self, caller: socket.socket) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=caller)
         try:
-            await asyncio.gather(_carry(reader, back), _carry(there, writer))
-        except (ConnectionError, asyncio.CancelledError):
+            there, back = await asyncio.open_unix_connection(self._engine)
+            try:
+                await asyncio.gather(_carry(reader, back), _carry(there, writer))
+            finally:
+                back.transport.abort()
+        except ConnectionError:
             pass
         finally:
             writer.transport.abort()
-            back.transport.abort()
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -220,13 +220,17 @@ class DockerRuntime:
 
     async def _gone(self, container_id: str) -> None:
         """Return when a removal that somebody else began is done."""
-        async with asyncio.timeout(self._engine.seconds):
-            while True:
-                try:
+        try:
+            async with asyncio.timeout(self._engine.seconds):
+                while True:
                     await inspect(self._engine, container_id)
-                except NotFound:
-                    return
-                await asyncio.sleep(PAUSE)
+                    await asyncio.sleep(PAUSE)
+        except NotFound:
+            return
+        except TimeoutError as error:
+            raise Late(
+                f"container {container_id} is being removed, and that does not end"
+            ) from error
 
     def _patience(self) -> Patience:
         return Patience(self._site.settings.patience.total_seconds())
