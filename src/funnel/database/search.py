@@ -86,10 +86,10 @@ def _walk(
 ) -> tuple[list[Row], int]:
     """Up to one task more than a page, and how far down we looked; 0 is to the end."""
     wanted = query.page_size + 1
-    span = max(SPAN, wanted)
-    floor, lead = _sparsest(db, terms, after, span)
-    rows, seen = list[Row](), 0
+    rows, seen, span = list[Row](), 0, max(SPAN, wanted)
     while True:
+        # Chosen anew at each step: what is rare among the new may be common among the old.
+        floor, lead = _sparsest(db, terms, after, span)
         limit = wanted - len(rows)
         window = Window(lead=lead, terms=terms, after=after, floor=floor, limit=limit)
         rows += _rows(db, query.view, window)
@@ -97,7 +97,6 @@ def _walk(
         if len(rows) >= wanted or not floor or seen >= PATIENCE:
             return rows, floor
         after, span = floor, span * 4
-        floor = _floor(db, lead.term, after, span)
 
 
 def _rows(db: sqlite3.Connection, view: View, window: Window) -> list[Row]:

@@ -114,10 +114,10 @@ AND task.state = ?
 AND task.name >= ? AND task.name < ?
 
 -- name: check_tag
-AND EXISTS (SELECT 1 FROM tag WHERE tag.key = ? AND tag.value = ? AND tag.n = task.n)
+AND EXISTS (SELECT 1 FROM tag WHERE tag.key = ? AND tag.value = ? AND tag.n = lead.n)
 
 -- name: check_tag_key
-AND EXISTS (SELECT 1 FROM tag_key WHERE tag_key.key = ? AND tag_key.n = task.n)
+AND EXISTS (SELECT 1 FROM tag_key WHERE tag_key.key = ? AND tag_key.n = lead.n)
 
 -- name: newest_of_all
 ORDER BY task.n DESC LIMIT ?)
