@@ -6,7 +6,9 @@ from typing import Final
 from funnel.core.state import State
 from funnel.core.task import Task
 
-MESSAGE: Final = re.compile(r"msg='((?:[^'\\]|\\.)*)'")
+FIELD: Final = r"{}='((?:[^'\\]|\\.)*)'"
+REASON: Final = re.compile(FIELD.format(" error"))
+MESSAGE: Final = re.compile(FIELD.format(" msg"))
 
 
 def exit_code(task: Task) -> int:
@@ -22,6 +24,7 @@ def ending(task: Task) -> str:
     """State, and the last error of the system log, in a line."""
     lines = task.logs[-1].system_logs if task.logs else ()
     errors = [line for line in lines if "level='error'" in line]
-    found = MESSAGE.search(errors[-1]) if errors else None
-    reason = f": {found[1]}" if found else ""
+    last = errors[-1] if errors else ""
+    found = REASON.search(last) or MESSAGE.search(last)
+    reason = ": " + found[1].replace("\\'", "'") if found else ""
     return f"Task {task.id} exited with state {task.state}{reason}"

@@ -61,8 +61,12 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
-        found = self._lazy.get(self._aliases.get(cmd_name, cmd_name))
-        return found.load() if found else None
+        name = self._aliases.get(cmd_name, cmd_name)
+        return self.load(name) if name in self._lazy else None
+
+    def load(self, name: str) -> click.Command:
+        """The command of that name, which is there."""
+        return self._lazy[name].load()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         del ctx

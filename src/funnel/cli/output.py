@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import click
-from msgspec import json, to_builtins
+from msgspec import json
 
 from funnel.client.answer import Json
 from funnel.core.task import Task
@@ -36,7 +36,8 @@ def shown(value: Json) -> Json:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.format(json.encode(shown(to_builtins(value))), indent=2).decode())
+    plain: Json = json.decode(json.encode(value))
+    click.echo(json.format(json.encode(shown(plain)), indent=2).decode())
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -61,6 +61,7 @@ class Client:
         self.server = address(server) if isinstance(server, str) else server
         user = user or self.server.user
         auth = aiohttp.BasicAuth(user, password or self.server.password, "utf-8") if user else None
+        self._turns = asyncio.Semaphore(CONNECTIONS)
         self._session = aiohttp.ClientSession(
             auth=auth,
             timeout=aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=10),
@@ -146,9 +147,12 @@ class Client:
     ) -> Any:
         url = self.server.base + path
         try:
-            async with self._session.request(
-                method, url, params=params, data=body, headers=headers
-            ) as answer:
+            async with (
+                self._turns,
+                self._session.request(
+                    method, url, params=params, data=body, headers=headers
+                ) as answer,
+            ):
                 text = await answer.read()
                 status = answer.status
         except TimeoutError as error:

@@ -80,8 +80,7 @@ def run(ctx: click.Context, /, **flags: Any) -> None:
         for one in specs:
             print_json(one)
         return
-    code = talk(flags["server"], lambda client: _run(client, specs, flags))
-    ctx.exit(code)
+    ctx.exit(talk(flags["server"], lambda client: _run(client, specs, flags)))
 
 
 async def _run(client: Client, specs: Sequence[Spec], flags: dict[str, Any]) -> int:
@@ -89,7 +88,13 @@ async def _run(client: Client, specs: Sequence[Spec], flags: dict[str, Any]) -> 
     made = await asyncio.gather(*(client.create(one) for one in specs))
     for task_id in made:
         click.echo(task_id)
-    return await follow(client, made) if flags["wait"] else 0
+    if not flags["wait"]:
+        return 0
+    try:
+        return await follow(client, made)
+    except asyncio.CancelledError:
+        click.echo(f"\nNot ended yet; stop with: funnel task cancel {' '.join(made)}", err=True)
+        raise
 
 
 async def _over(client: Client, task_id: str) -> None:
