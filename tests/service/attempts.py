@@ -16,7 +16,7 @@ from funnel.core.task import Executor, Task, TaskId
 from funnel.database.sqlite import PLUGIN, Settings, SqliteDatabase
 from funnel.metrics import Metrics
 from funnel.plugins import Host
-from funnel.ports import Record, Runtime
+from funnel.ports import Record, Runtime, Storage
 from funnel.runtime.fake import Inside
 from funnel.service.worker import Worker, WorkerSettings
 from funnel.storage.local import LocalStorage
@@ -81,7 +81,7 @@ class Bench:
         self.files = folder / "files"
         self.files.mkdir()
         self.work = folder / "work"
-        self.storage = Router([LocalStorage([self.files])])
+        self.storage: Storage = Router([LocalStorage([self.files])])
         self.settings: dict[str, Any] = {"log_update_rate": timedelta(milliseconds=10)}
         self.tasks: Record = database
 

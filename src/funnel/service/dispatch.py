@@ -61,8 +61,8 @@ class Dispatch:
                 seen = await self._database.wait(seen, within=LOOK_AGAIN)
             except Exception:
                 log.exception("dispatch to %s must wait", self._queue)
-                await asyncio.sleep(self._after(tries).total_seconds())
                 tries += 1
+                await asyncio.sleep(self._after(tries).total_seconds())
             else:
                 tries = 0
 
@@ -159,6 +159,6 @@ class Dispatch:
             await self._database.release(claim, after=self._after(claim.tries))
 
     def _after(self, tries: int) -> timedelta:
-        """Longer with each try, and not the same for all."""
-        longest = next(islice(delays(), tries, None))
+        """Longer with each try, 1 the first, and not the same for all."""
+        longest = next(islice(delays(), tries - 1, None))
         return timedelta(seconds=longest * (0.5 + self._jitter() / 2))

@@ -1,0 +1,157 @@
+"""What a container prints, kept whole in a file and at its end in the journal."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funnel.core.container import Chunk, Stream
+from funnel.core.event import Printed
+from funnel.core.task import TaskId
+from funnel.core.view import tail
+from funnel.service.output import Capturing, Pace
+from funnel.testing.build import EPOCH
+
+STDOUT, STDERR = Stream.STDOUT, Stream.STDERR
+
+
+def capturing(folder: Path, *, keep: int = 1000, every: float = 0.001) -> Capturing:
+    return Capturing(TaskId("t"), 0, folder, Pace(keep=keep, every=every), lambda: EPOCH)
+
+
+async def chunks(*pieces: bytes, stream: Stream = STDOUT) -> AsyncIterator[Chunk]:
+    for piece in pieces:
+        yield Chunk(stream, piece)
+
+
+class Kept:
+    """Pieces as a database keeps them: by stream and start, the later in place of the earlier."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[tuple[Stream, int], Printed] = {}
+
+    async def __call__(self, *pieces: Printed) -> None:
+        for piece in pieces:
+            self._pieces[piece.stream, piece.start] = piece
+
+    def text(self, stream: Stream = STDOUT) -> str:
+        return tail(one for (of, _), one in sorted(self._pieces.items()) if of is stream)
+
+
+async def test_both_streams_are_kept_byte_for_byte(tmp_path: Path) -> None:
+    one = capturing(tmp_path)
+    await one.take(chunks(b"\xff\x00", b"\r\n"))
+    await one.take(chunks(b"e", stream=STDERR))
+    assert one.path(STDOUT).read_bytes() == b"\xff\x00\r\n"
+    assert one.path(STDERR).read_bytes() == b"e"
+    assert one.sizes == {STDOUT: 4, STDERR: 1}
+    await one.close()
+
+
+async def test_a_long_line_takes_little_memory(tmp_path: Path) -> None:
+    one = capturing(tmp_path, keep=10)
+    await one.take(chunks(*[b"x" * 2**20] * 64))
+    held = sum(len(each._held) + len(each._recent) for each in one._streams.values())
+    assert one.sizes[STDOUT] == one.path(STDOUT).stat().st_size == 64 * 2**20
+    assert held < 100
+    await one.close()
+
+
+async def test_the_first_bytes_are_told_at_once(tmp_path: Path) -> None:
+    one, kept, told = capturing(tmp_path, every=3600), Kept(), asyncio.Event()
+
+    async def tell(*pieces: Printed) -> None:
+        await kept(*pieces)
+        told.set()
+
+    telling = asyncio.create_task(one.tell_forever(tell))
+    await one.take(chunks(b"a\n"))
+    await told.wait()
+    assert kept.text() == "a\n"
+    telling.cancel()
+    await asyncio.wait({telling})
+    await one.close()
+
+
+async def test_nothing_is_told_where_nothing_is_kept(tmp_path: Path) -> None:
+    one = capturing(tmp_path, keep=0)
+    await one.take(chunks(b"a\n"))
+    assert one.news(final=True) == ()
+    await one.close()
+
+
+async def test_a_stop_loses_nothing_that_was_not_told(tmp_path: Path) -> None:
+    one, kept = capturing(tmp_path), Kept()
+
+    async def stuck(*_pieces: Printed) -> None:
+        await asyncio.Event().wait()
+
+    telling = asyncio.create_task(one.tell_forever(stuck))
+    await one.take(chunks(b"a\n"))
+    telling.cancel()
+    await asyncio.wait({telling})
+    await kept(*one.news(final=True))
+    assert kept.text() == "a\n"
+    await one.close()
+
+
+async def test_a_character_that_was_cut_is_left_out_at_the_beginning(tmp_path: Path) -> None:
+    one = capturing(tmp_path, keep=3)
+    await one.take(chunks("aéé".encode()))
+    (news,) = one.news(final=True)
+    assert news.text == "é"
+    await one.close()
+
+
+async def test_a_mark_that_cannot_be_read_means_the_beginning(tmp_path: Path) -> None:
+    (tmp_path / "stdout-0").write_bytes(b"abc")
+    (tmp_path / "stdout-0.told").write_text("")
+    one, kept = capturing(tmp_path), Kept()
+    await kept(*one.news(final=True))
+    assert kept.text() == "abc"
+    await one.close()
+
+
+def _cut(whole: bytes, at: Iterable[int]) -> list[bytes]:
+    points = sorted({0, len(whole), *(min(one, len(whole)) for one in at)})
+    return [whole[a:b] for a, b in pairwise(points)]
+
+
+@given(
+    st.text("aé€😀\n", max_size=200),
+    st.lists(st.integers(0, 500), max_size=8),
+    st.lists(st.sampled_from(["goes on", "dies", "dies unheard"]), min_size=9, max_size=9),
+    st.integers(1, 60),
+)
+def test_the_end_is_kept_however_often_the_worker_dies(
+    text: str, at: list[int], fates: list[str], keep: int
+) -> None:
+    """With each piece the worker tells its news; it may die after or before that is kept."""
+    whole = text.encode()
+
+    async def story(folder: Path) -> str:
+        kept, one = Kept(), capturing(folder, keep=keep)
+        for piece, fate in zip(_cut(whole, at), fates, strict=False):
+            await one.take(chunks(piece))
+            for news in one.news(final=False):
+                stream = one._streams[news.stream]
+                await stream.mark(news)
+                stream.told = news.end
+                if fate != "dies unheard":
+                    await kept(news)
+            if fate != "goes on":
+                await one.close()
+                one = capturing(folder, keep=keep)
+        await kept(*one.news(final=True))
+        await one.close()
+        assert one.path(STDOUT).read_bytes() == whole
+        return kept.text()
+
+    with tempfile.TemporaryDirectory() as folder:
+        end = asyncio.run(story(Path(folder)))
+    assert text.endswith(end)
+    assert len(whole) <= keep or len(end.encode()) > keep - 4
