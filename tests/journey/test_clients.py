@@ -45,7 +45,8 @@ def test_py_tes_does_all_it_can(server: Server, tmp_path: Path, version: str) ->
     venv.create(home, with_pip=True)
     python = str(home / "bin/python")
     subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", f"py-tes=={version}", "setuptools"], check=True
+        [python, "-m", "pip", "install", "--quiet", f"py-tes=={version}", "setuptools", "six"],
+        check=True,
     )
     done = subprocess.run(
         [python, "-c", PY_TES, server.url], capture_output=True, text=True, check=False
