@@ -10,7 +10,7 @@ from msgspec import json
 
 from funnel.core.error import Invalid, Problem
 from funnel.core.image import objection
-from funnel.core.path import Parts, parts
+from funnel.core.path import parts, text
 from funnel.core.task import Executor, Input, Output, Resources, Spec
 from funnel.core.value import Value
 from funnel.core.wildcard import has_wildcard
@@ -22,6 +22,7 @@ INT32: Final = 2**31 - 1
 MOST_SHOWN: Final = 100
 
 _WORD: Final = re.compile(r"[a-z_]+")
+_UNTIDY: Final = re.compile(r"//|/\.|/$")
 _CONTROL: Final = re.compile(r"[\x01-\x1f\x7f]")
 _NOT_IN_ENV_NAME: Final = re.compile(r"[=\s\x01-\x1f\x7f]")
 
@@ -140,14 +141,23 @@ def _volumes(volumes: tuple[str, ...], limits: Limits) -> Iterator[Problem]:
 
 def _twice(spec: Spec) -> Iterator[Problem]:
     """An input may share its path with no other and with no volume; volumes may repeat."""
-    seen: dict[Parts, str] = {}
+    seen: dict[str, int] = {}
     for at, one in enumerate(spec.inputs):
-        where = f"inputs[{at}].path"
-        if one.path and (other := seen.setdefault(parts(one.path), where)) != where:
-            yield Problem(where, f"{_quoted(one.path)} is also {other}")
+        first = seen.setdefault(_canonical(one.path), at)
+        if one.path and first != at:
+            yield _also(f"inputs[{at}].path", one.path, first)
     for at, volume in enumerate(spec.volumes):
-        if volume and (other := seen.get(parts(volume), "")):
-            yield Problem(f"volumes[{at}]", f"{_quoted(volume)} is also {other}")
+        found = seen.get(_canonical(volume))
+        if volume and found is not None:
+            yield _also(f"volumes[{at}]", volume, found)
+
+
+def _also(where: str, path: str, first: int) -> Problem:
+    return Problem(where, f"{_quoted(path)} is also inputs[{first}].path")
+
+
+def _canonical(path: str) -> str:
+    return text(parts(path)) if _UNTIDY.search(path) else path
 
 
 def _resources(resources: Resources) -> Iterator[Problem]:
@@ -166,8 +176,9 @@ def _tags(tags: Mapping[str, str], limits: Limits) -> Iterator[Problem]:
     for key, value in islice(tags.items(), limits.tags):
         if not key:
             yield Problem('tags[""]', "empty key")
-        yield from _long(entry("tags", key), key, limits.tag)
-        yield from _long(entry("tags", key), value, limits.tag)
+        for said in (key, value):
+            if _is_long(said, limits.tag):
+                yield Problem(entry("tags", key), f"must be at most {limits.tag} bytes")
 
 
 def _url(where: str, url: str) -> Iterator[Problem]:
@@ -196,13 +207,18 @@ def _path(where: str, path: str, limits: Limits) -> Iterator[Problem]:
 
 
 def _root(where: str, path: str) -> Iterator[Problem]:
-    if path.startswith("/") and not parts(path):
+    if path.startswith("/") and not path.strip("/.") and not parts(path):
         yield Problem(where, "must not be the root directory")
 
 
-def _long(where: str, text: str, most: int) -> Iterator[Problem]:
-    if len(text) * 4 > most and len(text.encode(errors="surrogatepass")) > most:
+def _long(where: str, said: str, most: int) -> Iterator[Problem]:
+    if _is_long(said, most):
         yield Problem(where, f"must be at most {most} bytes")
+
+
+def _is_long(said: str, most: int) -> bool:
+    """No character takes more than four bytes, so that most texts need not be encoded."""
+    return len(said) * 4 > most and len(said.encode(errors="surrogatepass")) > most
 
 
 def _many(where: str, count: int, most: int) -> Iterator[Problem]:
@@ -213,8 +229,8 @@ def _many(where: str, count: int, most: int) -> Iterator[Problem]:
 def _nul(spec: Spec) -> Iterator[Problem]:
     """Neither a system call nor every database takes NUL."""
     if b"\\u0000" in json.encode(_without_numbers(spec)):
-        for where, text in _texts("", spec):
-            if "\0" in text:
+        for where, said in _texts("", spec):
+            if "\0" in said:
                 yield Problem(where, "must not contain NUL")
 
 
@@ -244,8 +260,8 @@ def _texts(where: str, given: object) -> Iterator[tuple[str, str]]:
             pass
 
 
-def _quoted(text: str) -> str:
-    short = text if len(text) <= 80 else f"{text[:80]}…"
+def _quoted(said: str) -> str:
+    short = said if len(said) <= 80 else f"{said[:80]}…"
     return json.encode(short).decode()
 
 
