@@ -4,12 +4,14 @@ import asyncio
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from funnel.core.error import Conflict, Unavailable
-from funnel.core.query import View
+from funnel.core.query import Query, View
 from funnel.core.state import State
 from funnel.database import changes
 from funnel.database.opening import connect, held, make_private, migrate
@@ -109,6 +111,20 @@ def _write_text(path: Path) -> None:
     path.write_text("name: hello\n" * 100)
 
 
+async def test_what_cannot_be_read_is_unavailable(at: Settings, path: Path) -> None:
+    async with PLUGIN.make(at, HOST) as database:
+        task_id = await database.create(created())
+        _lose_tags(path)
+        await database.get(task_id, View.FULL, EVERYONE)
+        with pytest.raises(Unavailable, match="cannot be read: no such table: tag"):
+            await database.list_tasks(Query(scope=EVERYONE, tags=(("a", "b"),)))
+
+
+def _lose_tags(path: Path) -> None:
+    with closing(connect(path, writes=True)) as db:
+        db.execute("DROP TABLE tag")
+
+
 async def test_a_database_of_another_program_is_refused(
     path: Path, db: sqlite3.Connection, at: Settings
 ) -> None:
@@ -193,6 +209,18 @@ def test_no_more_output_is_kept_than_was_asked_for(ours: sqlite3.Connection) -> 
         changes.append(ours, batch(piece), None, 0.0)
     assert ours.execute("SELECT count(*), sum(length(text)) FROM output").fetchone() == (5, 50)
     assert ours.execute("SELECT count(*) FROM event").fetchone() == (1,)
+
+
+def test_the_end_makes_one_piece_of_what_each_stream_has(ours: sqlite3.Connection) -> None:
+    new = created()
+    changes.create(ours, changes.New(created=new, notes=(), key=""), 0.0)
+    for start, index in product((0, 10, 20), (0, 1)):
+        piece = printed(new.task_id, f"{start:10}", start=start, index=index, keep=25)
+        changes.append(ours, batch(piece), None, 0.0)
+    changes.append(ours, batch(moved(new.task_id, State.COMPLETE)), None, 0.0)
+    rows = ours.execute("SELECT executor, start, stop, text FROM output").fetchall()
+    text = "".join(f"{start:10}" for start in (0, 10, 20))[-25:]
+    assert rows == [(0, 5, 30, text), (1, 5, 30, text)]
 
 
 def test_work_that_cannot_be_read_holds_up_no_other(

@@ -8,12 +8,13 @@ from typing import Final
 from msgspec import DecodeError
 
 from funnel.core.error import Conflict, Fenced, NotFound
-from funnel.core.event import Batch, Change, Created, Logged, Printed, Requeued
+from funnel.core.event import Batch, Change, Created, Logged, Printed
 from funnel.core.fold import Progress, begin, extend
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.core.work import Claim, caused
+from funnel.database.output import add_output, compact
 from funnel.database.rows import CREATED, PROGRESS, WORK, as_text
 from funnel.database.sql import statements
 
@@ -81,8 +82,10 @@ def append(db: sqlite3.Connection, batch: Batch, done: Claim | None, now: float)
         raise Fenced("somebody else has claimed this work")
     if news:
         _add_events(db, n, before.version + 1, news)
-        _add_outputs(db, n, before.fence, news)
+        add_output(db, n, before.fence, news)
         _save(db, n, before, after)
+        if is_final(after.state):
+            compact(db, n)
         _add_work(db, before, after, now)
     return after
 
@@ -103,28 +106,6 @@ def _add_events(
         if not isinstance(one, Printed)
     ]
     db.executemany(SQL["add_event"], rows)
-
-
-def _add_outputs(db: sqlite3.Connection, n: int, attempt: int, news: Sequence[Change]) -> None:
-    for event in news:
-        match event:
-            case Requeued():
-                attempt += 1
-            case Printed():
-                row = {
-                    "n": n,
-                    "attempt": attempt,
-                    "executor": event.index,
-                    "stream": event.stream.value,
-                    "start": event.start,
-                    "stop": event.end,
-                    "keep": event.keep,
-                    "text": event.text,
-                }
-                db.execute(SQL["add_output"], row)
-                db.execute(SQL["trim_output"], row)
-            case _:
-                pass
 
 
 def _save(db: sqlite3.Connection, n: int, before: Progress, after: Progress) -> None:

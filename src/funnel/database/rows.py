@@ -35,7 +35,7 @@ _MINIMAL = json.Decoder(list[Minimal])
 _BASIC = json.Decoder(list[Basic])
 _FULL = json.Decoder(list[Full])
 _ENCODER = json.Encoder()
-_UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+UNKNOWN_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def as_text(value: object) -> str:
@@ -66,9 +66,14 @@ READ: Mapping[View, Callable[[str], list[tuple[int, Task]]]] = {
 
 
 def _outputs(task_id: TaskId, pieces: Sequence[Piece]) -> Mapping[int, Sequence[Printed]]:
-    """By attempt. When it was printed is not kept."""
+    """By attempt."""
     found: dict[int, list[Printed]] = {}
-    for attempt, executor, stream, start, end, keep, text in pieces:
-        piece = Printed(task_id, _UNKNOWN_TIME, executor, stream, start, end, text, keep)
-        found.setdefault(attempt, []).append(piece)
+    for piece in pieces:
+        found.setdefault(piece[0], []).append(as_printed(task_id, piece))
     return found
+
+
+def as_printed(task_id: TaskId, piece: Piece) -> Printed:
+    """When it was printed is not kept."""
+    _, executor, stream, start, end, keep, text = piece
+    return Printed(task_id, UNKNOWN_TIME, executor, Stream(stream), start, end, text, keep)

@@ -81,6 +81,11 @@ def find(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -> T
     return None
 
 
+def has_many_events(db: sqlite3.Connection, task_id: TaskId) -> bool:
+    """Whether the full view of a task takes long to read."""
+    return bool(_number(db, "many_events", (task_id,)))
+
+
 def _walk(
     db: sqlite3.Connection, query: Query, terms: tuple[Term, ...], after: int
 ) -> tuple[list[Row], int]:

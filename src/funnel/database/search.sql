@@ -1,3 +1,8 @@
+-- name: many_events
+SELECT EXISTS (
+  SELECT 1 FROM event WHERE n = (SELECT n FROM task WHERE id = ?) AND seq > 500
+)
+
 -- name: newest
 SELECT coalesce(max(n), 0) + 1 FROM task
 

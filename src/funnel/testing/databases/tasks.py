@@ -98,6 +98,12 @@ class TaskSuite:
         assert await said(database, task_id) == [[str(n) for n in range(300)]]
         assert (await database.progress(task_id)).version == 301
 
+    async def test_a_long_life_can_be_read_whole(self, database: Database) -> None:
+        task_id = await database.create(created())
+        words = [str(n) for n in range(1200)]
+        await database.append(batch(*(logged(task_id, word) for word in words), fence=1))
+        assert await said(database, task_id) == [words]
+
     async def test_a_batch_sent_twice_is_kept_once(self, database: Database) -> None:
         task_id = await database.create(created())
         first = batch(logged(task_id, "1"), logged(task_id, "2"), fence=1, first=1)
