@@ -1,14 +1,14 @@
 """Attempts on the slots of this machine; what works on them is a function of the test."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from funnel.compute import local
 from funnel.compute.local import PLUGIN, LocalBackend, Settings, of_this_machine
 from funnel.compute.noop import PLUGIN as NOOP
 from funnel.compute.noop import Settings as NoopSettings
@@ -60,6 +60,10 @@ async def database(tmp_path: Path) -> AsyncGenerator[SqliteDatabase]:
         yield database
 
 
+def no_pauses() -> Iterator[float]:
+    return repeat(0.0)
+
+
 @pytest.fixture
 def crew() -> Crew:
     return Crew()
@@ -67,7 +71,8 @@ def crew() -> Crew:
 
 @pytest.fixture
 async def backend(database: SqliteDatabase, crew: Crew) -> AsyncGenerator[LocalBackend]:
-    backend = LocalBackend(crew.work, database, HOST.now, Settings(), Slot(2.0, 4 * GB))
+    machine = Slot(2.0, 4 * GB)
+    backend = LocalBackend(crew.work, database, HOST.now, Settings(), machine, pauses=no_pauses)
     yield backend
     await backend.close()
 
@@ -215,9 +220,7 @@ async def test_a_worker_that_fails_is_tried_again(
     database: SqliteDatabase,
     backend: LocalBackend,
     crew: Crew,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(local, "delays", lambda **_: iter([0.0] * 9))
     crew.errors = [OSError("a hiccup"), KeyError("a bug")]
     (one,) = asked = await attempts(database, *cpus(1))
     await backend.submit(asked)
@@ -229,9 +232,7 @@ async def test_a_worker_that_fails_always_ends_the_task(
     database: SqliteDatabase,
     backend: LocalBackend,
     crew: Crew,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(local, "delays", lambda **_: iter([0.0] * 9))
     crew.errors = [KeyError("a bug")] * 99
     (one,) = asked = await attempts(database, *cpus(1))
     await backend.submit(asked)
@@ -240,11 +241,16 @@ async def test_a_worker_that_fails_always_ends_the_task(
 
 
 async def test_an_end_that_cannot_be_noted_is_no_fault(
-    database: SqliteDatabase, backend: LocalBackend, caplog: pytest.LogCaptureFixture
+    database: SqliteDatabase,
+    backend: LocalBackend,
+    crew: Crew,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    (one,) = await attempts(database, *cpus(1))
+    crew.errors = [KeyError("a bug")] * 99
+    (one,) = asked = await attempts(database, *cpus(1))
     await database.append(batch(moved(one.task.id, State.COMPLETE)))
-    await backend._fail(one.task.id, 1, "too late")
+    await backend.submit(asked)
+    await until(lambda: not backend.running)
     assert "cannot be ended" in caplog.text
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -417,37 +417,50 @@ class Gate:
         self.path = path
         self._engine = engine
         self._tasks = set[asyncio.Task[None]]()
-        self._listener: socket.socket | None = None
+        self._listeners: list[socket.socket] = []
 
-    async def open(self) -> None:
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.path))
-        self._listener.listen()
-        self._listener.settimeout(0)
-        self._keep(self._accept(self._listener))
+    def open(self) -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        self._listen(listener)
+
+    def open_port(self) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._listen(listener)
+        port: int = listener.getsockname()[1]
+        return port
 
     async def shut(self) -> None:
+        for listener in self._listeners:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+        self._listeners.clear()
         # Who has come in must be on their way before they can be thrown out.
         await asyncio.sleep(0)
         for one in self._tasks:
             one.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._listener:
-            self._listener.close()
         self.path.unlink(missing_ok=True)
+
+    def _listen(self, listener: socket.socket) -> None:
+        listener.settimeout(0)
+        listener.listen()
+        self._listeners.append(listener)
+        asyncio.get_running_loop().add_reader(listener, self._let_in, listener)
 
     def _keep(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        while True:
-            caller, _ = await asyncio.get_running_loop().sock_accept(listener)
+    def _let_in(self, listener: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            caller, _ = listener.accept()
+            caller.settimeout(0)
             self._keep(self._pass(caller))
 
     async def _pass(self, caller: socket.socket) -> None:
-        reader, writer = await asyncio.open_unix_connection(sock=caller)
+        reader, writer = await asyncio.open_connection(sock=caller)
         try:
             there, back = await asyncio.open_unix_connection(self._engine)
             try:
@@ -471,7 +484,7 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 async def gate(tmp_path: Path) -> AsyncGenerator[Gate]:
     (engine, *_) = candidates("", os.environ, Path.home())
     gate = Gate(engine.socket, tmp_path / "engine.sock")
-    await gate.open()
+    gate.open()
     yield gate
     await gate.shut()
 
@@ -487,7 +500,7 @@ async def test_who_waits_and_follows_outlasts_the_engine(gate: Gate) -> None:
         await direct.feed(container_id, BytesIO(b"go on\n"))
         assert (await direct.wait(container_id)).code == 9
         assert not waiting.done()
-        await gate.open()
+        gate.open()
         assert (await waiting).code == 9
         assert (await seen)[Stream.STDOUT] == b"before\nafter\n"
 
@@ -503,4 +516,13 @@ async def test_patience_has_an_end(gate: Gate) -> None:
             await waiting
         with pytest.raises(Unavailable, match=r"does not answer"):
             await runtime.start(container_id)
-        await gate.open()
+        gate.open()
+
+
+async def test_an_engine_may_be_reached_by_host_and_port(gate: Gate) -> None:
+    port = gate.open_port()
+    async with opened(host=f"tcp://127.0.0.1:{port}") as runtime:
+        container_id = await started(runtime, container("cat", stdin=True))
+        await runtime.feed(container_id, BytesIO(b"by port" * 2**16))
+        seen = await output(runtime, container_id)
+        assert seen[Stream.STDOUT] == b"by port" * 2**16

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Final, TypeAlias
@@ -58,7 +58,10 @@ class LocalBackend:
         now: Clock,
         settings: Settings,
         capacity: Slot,
+        *,
+        pauses: Callable[[], Iterator[float]] = delays,
     ) -> None:
+        self._pauses = pauses
         self._run = run
         self._tasks = tasks
         self._now = now
@@ -152,7 +155,7 @@ class LocalBackend:
 
     async def _work(self, task_id: TaskId, fence: int) -> None:
         """To its end, or to the end of our patience with it: it is never lost."""
-        for wait in islice(delays(first=1.0), TRIES):
+        for wait in islice(self._pauses(), TRIES):
             try:
                 await self._run(task_id, fence)
             except Exception:

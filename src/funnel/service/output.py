@@ -130,14 +130,22 @@ class Capturing:
             await self._dirty.wait()
             await asyncio.sleep(min(self._pace.every, BREATH))
             self._dirty.clear()
-            news = self.news(final=False)
-            for one in news:
-                await self._streams[one.stream].mark(one)
+            news = await self.marked()
             # No pause from here to the journal, which loses nothing when this is stopped.
-            for one in news:
-                self._streams[one.stream].told = one.end
+            self.told(news)
             await tell(*news)
             await asyncio.sleep(self._pace.every)
+
+    async def marked(self) -> tuple[Printed, ...]:
+        """What has not been told yet, ready to be told and to be told again after a crash."""
+        news = self.news(final=False)
+        for one in news:
+            await self._streams[one.stream].mark(one)
+        return news
+
+    def told(self, news: tuple[Printed, ...]) -> None:
+        for one in news:
+            self._streams[one.stream].told = one.end
 
     def news(self, *, final: bool) -> tuple[Printed, ...]:
         """What has not been told yet."""

@@ -1,0 +1,136 @@
+"""Pulling, from a registry that is real enough for the engine."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from aiohttp import web
+from msgspec import json
+
+from funnel.core.error import Unavailable
+from funnel.plugins import Host
+from funnel.ports import Runtime
+from funnel.runtime.docker import PLUGIN, Settings
+from funnel.runtime.settings import PullPolicy
+
+pytestmark = pytest.mark.engine
+
+TYPES = "application/vnd.docker."
+
+
+class Registry:
+    """One image of one file. `broken` forgets the layer; `asked` counts looks at the manifest."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.asked = 0
+        # What the engine has of another registry it would not ask for again.
+        layer = gzip.compress(_tree("hello.txt", uuid4().bytes))
+        plain = gzip.decompress(layer)
+        config = json.encode(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "config": {},
+                "rootfs": {"type": "layers", "diff_ids": [_digest(plain)]},
+            }
+        )
+        self._manifest = json.encode(
+            {
+                "schemaVersion": 2,
+                "mediaType": f"{TYPES}distribution.manifest.v2+json",
+                "config": _described("container.image.v1+json", config),
+                "layers": [_described("image.rootfs.diff.tar.gzip", layer)],
+            }
+        )
+        self._blobs = {_digest(config): config} | ({} if broken else {_digest(layer): layer})
+
+    async def manifest(self, request: web.Request) -> web.Response:
+        del request
+        self.asked += 1
+        kind = f"{TYPES}distribution.manifest.v2+json"
+        headers = {"Docker-Content-Digest": _digest(self._manifest)}
+        return web.Response(body=self._manifest, content_type=kind, headers=headers)
+
+    async def blob(self, request: web.Request) -> web.Response:
+        digest = request.match_info["digest"]
+        if digest not in self._blobs:
+            raise web.HTTPNotFound
+        return web.Response(body=self._blobs[digest])
+
+
+def _tree(name: str, content: bytes) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _described(kind: str, content: bytes) -> dict[str, object]:
+    return {"mediaType": TYPES + kind, "size": len(content), "digest": _digest(content)}
+
+
+async def _root(request: web.Request) -> web.Response:
+    del request
+    return web.Response()
+
+
+@asynccontextmanager
+async def served(registry: Registry) -> AsyncGenerator[str]:
+    """The image that the registry has, without a tag."""
+    app = web.Application()
+    app.router.add_get("/v2/", _root)
+    app.router.add_get("/v2/funnel-test/pulled/manifests/{name}", registry.manifest)
+    app.router.add_get("/v2/funnel-test/pulled/blobs/{digest}", registry.blob)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    (address, *_) = runner.addresses
+    try:
+        yield f"127.0.0.1:{address[1]}/funnel-test/pulled"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def opened(policy: PullPolicy) -> AsyncGenerator[Runtime]:
+    host = Host(now=lambda: datetime(2100, 1, 1, tzinfo=UTC), deployment="test-registry")
+    async with PLUGIN.make(Settings(pull_policy=policy), host) as runtime:
+        yield runtime
+
+
+async def test_an_image_is_pulled_once_and_then_is_here() -> None:
+    registry = Registry()
+    async with served(registry) as image, opened(PullPolicy.MISSING) as runtime:
+        await runtime.pull(image)
+        asked = registry.asked
+        await runtime.pull(image)
+        assert registry.asked == asked > 0
+        assert await runtime.has_path(image, "/hello.txt")
+        assert not await runtime.has_path(image, "/bin/sh")
+
+
+async def test_the_registry_is_asked_each_time_where_that_is_wanted() -> None:
+    registry = Registry()
+    async with served(registry) as image, opened(PullPolicy.ALWAYS) as runtime:
+        await runtime.pull(image)
+        asked = registry.asked
+        await runtime.pull(image)
+        assert registry.asked > asked
+
+
+async def test_a_failure_in_the_middle_of_a_pull_is_told_in_the_engines_words() -> None:
+    async with served(Registry(broken=True)) as image, opened(PullPolicy.MISSING) as runtime:
+        with pytest.raises(Unavailable, match=r"cannot pull image '127.*pulled': .*blob"):
+            await runtime.pull(image)
