@@ -158,7 +158,27 @@ class Object(Value):
     last_modified: datetime | None = None
 
 
-class Storage(Protocol):
+class Places(Protocol):
+    """Files that are on this machine already."""
+
+    def in_place(self, url: str) -> Path | None:
+        """
+        Where the file or directory of a URL is, links resolved; None when it must be got.
+
+        Blocks. Raises `NotFound`, `Denied` or `Invalid`, as `Transfer` does.
+        """
+        ...
+
+    def shared(self, url: str) -> bool:
+        """Whether a directory that is in place is there for tasks to write to. Blocks."""
+        ...
+
+    def roots(self) -> tuple[str, ...]:
+        """URLs below which tasks may write in place; clients find them in service-info."""
+        ...
+
+
+class Transfer(Protocol):
     """
     Files at URLs. Safe to use from many tasks at once.
 
@@ -171,29 +191,32 @@ class Storage(Protocol):
         """Decide by the scheme and host alone; nothing outside is asked."""
         ...
 
-    def in_place(self, url: str) -> Path | None:
-        """Where on this machine the file or directory already is; None when it must be got."""
-        ...
-
-    def shared(self, url: str) -> bool:
-        """Whether a directory that is in place is there for tasks to write to."""
-        ...
-
-    def roots(self) -> tuple[str, ...]:
-        """URLs below which tasks may write in place; clients find them in service-info."""
-        ...
-
     async def stat(self, url: str) -> Object: ...
 
     async def list_objects(self, url: str) -> Sequence[Object]:
-        """All files below, recursively, sorted by name. Raises `NotFound` for no directory."""
+        """
+        All files below, recursively, sorted by name.
+
+        What is not there raises `NotFound` where there are directories; where there are only
+        names, as in an object store, it is an empty list.
+        """
         ...
 
-    async def get(self, url: str, to: Path) -> Object: ...
+    async def get(self, url: str, to: Path) -> Object:
+        """Bring a file; whole under its final name, or not at all. Replaces what is there."""
+        ...
 
     async def put(self, source: IO[bytes], url: str) -> Object:
-        """Store what is left to read of an open file; whole under its final name, or not at all."""
+        """
+        Store what is left to read of an open file, in place of what is there.
+
+        Whole under its final name, or not at all. The answer has the final URL and the size.
+        """
         ...
+
+
+class Storage(Places, Transfer, Protocol):
+    """Where inputs come from and outputs go to."""
 
 
 class Images(Protocol):

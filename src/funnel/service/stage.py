@@ -25,6 +25,7 @@ EVERYBODY: Final = 0o777
 """A container may have any user; on the host, nobody else can enter the attempt's directory."""
 STICKY: Final = 0o1777
 """As programs expect it of `/tmp`."""
+EMPTY: Final = "download source directory is empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ async def stage(plan: Plan, root: Path, transfers: Transfers) -> None:
     no harm. Raises what the storage raises.
     """
     await asyncio.to_thread(_make, plan, root)
+    for path in await asyncio.to_thread(_empty_places, plan, root):
+        await transfers.note(Level.WARNING, EMPTY, {"path": path})
     listed = await _listed(plan, transfers)
     files = [Bring(one.url, one.path) for one in plan.downloads if one.type is FileType.FILE]
     for each in (listed, files):
@@ -90,6 +93,20 @@ def _make(plan: Plan, root: Path) -> None:
                 pass
 
 
+def _empty_places(plan: Plan, root: Path) -> Sequence[str]:
+    """The inputs, by container path, that are mounted where they are and hold nothing."""
+    places = [one for one in plan.mounts if not one.writable and not _is_in(root, one.source)]
+    return [one.target for one in places if _is_empty(Path(one.source))]
+
+
+def _is_in(root: Path, source: str) -> bool:
+    return Path(source).is_relative_to(root)
+
+
+def _is_empty(place: Path) -> bool:
+    return place.is_dir() and not any(place.iterdir())
+
+
 async def _listed(plan: Plan, transfers: Transfers) -> Sequence[Bring]:
     """The files of all directories."""
     found: dict[int, Sequence[Bring]] = {}
@@ -97,8 +114,7 @@ async def _listed(plan: Plan, transfers: Transfers) -> Sequence[Bring]:
     async def look(number: int, one: Download) -> None:
         objects = await transfers.storage.list_objects(one.url)
         if not objects:
-            fields = {"url": redacted(one.url)}
-            await transfers.note(Level.WARNING, "download source directory is empty", fields)
+            await transfers.note(Level.WARNING, EMPTY, {"url": redacted(one.url)})
         at = parts(one.path)
         found[number] = [Bring(each.url, text((*at, *_below(each)))) for each in objects]
 

@@ -1,0 +1,243 @@
+"""What every storage must do."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from funnel.core.error import Denied, FunnelError, Invalid, NotFound
+from funnel.ports import Storage
+
+PIECE = 1 << 23
+"""Larger than what an adapter may take for one part."""
+SIZES = (0, 1, PIECE - 1, PIECE, PIECE + 1)
+NAMES = (
+    *("with space", "ünïcode ✓", "100%25", "a+b", "a#b", "q?x=1&y", ".hidden", "..more"),
+    *("[x]*", "a'b\"c", "back\\slash", "~", "-rf", "n" * 200),
+)
+
+
+class StorageSuite:
+    """
+    Subclass, give the fixtures `storage` and `base`, and pytest does the rest.
+
+    `base` is a URL below which each test finds nothing.
+    """
+
+    has_directories = True
+    """Whether an empty directory can be told from one that is not there."""
+
+    async def content(self, storage: Storage, url: str, tmp_path: Path) -> bytes:
+        to = tmp_path / "got" / "file"
+        await storage.get(url, to)
+        return await asyncio.to_thread(to.read_bytes)
+
+    async def fill(self, storage: Storage, base: str, files: Mapping[str, bytes]) -> None:
+        for name, content in files.items():
+            await storage.put(BytesIO(content), f"{base}/{name}")
+
+    async def names(self, storage: Storage, url: str) -> list[str]:
+        return [one.name for one in await storage.list_objects(url)]
+
+    @pytest.mark.parametrize("size", SIZES)
+    async def test_what_is_stored_comes_back(
+        self, storage: Storage, base: str, tmp_path: Path, size: int
+    ) -> None:
+        content = os.urandom(size)
+        stored = await storage.put(BytesIO(content), f"{base}/a")
+        assert (stored.url, stored.size_bytes) == (f"{base}/a", size)
+        got = await storage.get(f"{base}/a", tmp_path / "deep" / "er" / "a")
+        assert got.size_bytes == size
+        assert (tmp_path / "deep" / "er" / "a").read_bytes() == content
+        assert (await storage.stat(f"{base}/a")).size_bytes == size
+
+    async def test_a_file_is_stored_from_where_it_was_read_to(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        source = tmp_path / "source"
+        source.write_bytes(b"head and body")
+        with source.open("rb") as file:
+            file.read(9)
+            stored = await storage.put(file, f"{base}/a")
+        assert stored.size_bytes == 4
+        assert await self.content(storage, f"{base}/a", tmp_path) == b"body"
+
+    async def test_a_large_file_comes_back(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        source = tmp_path / "source"
+        with source.open("wb") as file:
+            file.truncate(100 << 20)
+            file.seek(50 << 20)
+            file.write(b"middle")
+        with source.open("rb") as file:
+            stored = await storage.put(file, f"{base}/a")
+        assert stored.size_bytes == 100 << 20
+        to = tmp_path / "got"
+        await storage.get(f"{base}/a", to)
+        with to.open("rb") as file:
+            file.seek(50 << 20)
+            assert file.read(6) == b"middle"
+        assert to.stat().st_size == 100 << 20
+
+    @pytest.mark.parametrize("name", NAMES)
+    async def test_names_are_taken_as_they_are(
+        self, storage: Storage, base: str, tmp_path: Path, name: str
+    ) -> None:
+        url = f"{base}/dir/{name}"
+        assert (await storage.put(BytesIO(b"x"), url)).url == url
+        assert await self.content(storage, url, tmp_path) == b"x"
+        (found,) = await storage.list_objects(f"{base}/dir")
+        assert (found.url, found.name, found.size_bytes) == (url, name, 1)
+
+    async def test_the_last_one_stored_stays(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        await self.fill(storage, base, {"a": b"something long"})
+        await self.fill(storage, base, {"a": b"short"})
+        assert await self.content(storage, f"{base}/a", tmp_path) == b"short"
+
+    async def test_what_is_got_replaces_what_was_there(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        await self.fill(storage, base, {"a": b"new"})
+        (tmp_path / "a").write_bytes(b"something old and longer")
+        await storage.get(f"{base}/a", tmp_path / "a")
+        assert (tmp_path / "a").read_bytes() == b"new"
+        assert "a" in _in(tmp_path)
+        assert not [name for name in _in(tmp_path) if "funnel" in name]
+
+    @pytest.mark.parametrize("slash", ["", "/"])
+    async def test_a_directory_is_listed_with_all_below_it(
+        self, storage: Storage, base: str, slash: str
+    ) -> None:
+        files = {"dir/b": b"1", "dir/a/x": b"22", "dir/a/deep/y": b"", "dir2/z": b"3", "di": b"4"}
+        await self.fill(storage, base, files)
+        found = await storage.list_objects(f"{base}/dir{slash}")
+        assert [(one.name, one.size_bytes) for one in found] == [
+            ("a/deep/y", 0),
+            ("a/x", 2),
+            ("b", 1),
+        ]
+        assert [one.url for one in found] == [f"{base}/dir/{one.name}" for one in found]
+
+    async def test_a_file_beside_a_longer_name_is_a_file(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        await self.fill(storage, base, {"a/x": b"file", "a/xy": b"other"})
+        assert await self.content(storage, f"{base}/a/x", tmp_path) == b"file"
+        assert await self.names(storage, f"{base}/a") == ["x", "xy"]
+
+    async def test_many_files_are_listed(self, storage: Storage, base: str) -> None:
+        wanted = [f"{number:04}" for number in range(1_200)]
+        put = (storage.put(BytesIO(), f"{base}/many/{name}") for name in wanted)
+        await asyncio.gather(*put)
+        assert await self.names(storage, f"{base}/many") == wanted
+
+    async def test_what_is_missing_is_said_to_be(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        await self.fill(storage, base, {"dir/a": b""})
+        for url in (f"{base}/none", f"{base}/dir/a/none", f"{base}/no/dir/a"):
+            with pytest.raises(NotFound, match=r"none|no/dir"):
+                await storage.stat(url)
+            with pytest.raises(NotFound, match=r"none|no/dir"):
+                await storage.get(url, tmp_path / "to")
+        assert not (tmp_path / "to").exists()
+
+    async def test_a_directory_that_is_not_there(self, storage: Storage, base: str) -> None:
+        if not self.has_directories:
+            assert await storage.list_objects(f"{base}/none") == []
+            return
+        with pytest.raises(NotFound, match="none"):
+            await storage.list_objects(f"{base}/none")
+
+    async def test_a_url_of_nothing_is_refused(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        scheme, separator, _ = base.partition("://")
+        bare = f"{scheme}{separator}" if separator else "/"
+        with pytest.raises((Invalid, Denied)):
+            await storage.put(BytesIO(), bare)
+        with pytest.raises((Invalid, Denied)):
+            await storage.get(bare, tmp_path / "to")
+        assert not storage.takes("unheard-of://host/a")
+        assert storage.takes(f"{base}/a")
+
+    async def test_many_at_once_do_not_meet(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        async def one(number: int) -> None:
+            content = str(number).encode() * 1000
+            await storage.put(BytesIO(content), f"{base}/{number}")
+            await storage.get(f"{base}/{number}", tmp_path / str(number))
+            assert (tmp_path / str(number)).read_bytes() == content
+
+        await asyncio.gather(*(one(number) for number in range(50)))
+
+    async def test_one_name_at_once_holds_one_of_them(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        contents = [bytes([number]) * 100_000 for number in range(20)]
+        await asyncio.gather(*(storage.put(BytesIO(one), f"{base}/a") for one in contents))
+        assert await self.content(storage, f"{base}/a", tmp_path) in contents
+        assert await self.names(storage, base) == ["a"]
+
+    async def test_of_a_file_that_cannot_be_read_nothing_is_stored(
+        self, storage: Storage, base: str
+    ) -> None:
+        await self.fill(storage, base, {"old": b"x"})
+        for name in ("new", "old"):
+            with pytest.raises((FunnelError, OSError)):
+                await storage.put(Failing(b"half of it"), f"{base}/{name}")
+        assert [(one.name, one.size_bytes) for one in await storage.list_objects(base)] == [
+            ("old", 1)
+        ]
+
+    async def test_of_a_cancelled_call_nothing_is_stored(self, storage: Storage, base: str) -> None:
+        await self.fill(storage, base, {"old": b"x"})
+        loop, started = asyncio.get_running_loop(), asyncio.Event()
+        source = Endless(lambda: loop.call_soon_threadsafe(started.set))
+        putting = asyncio.create_task(storage.put(source, f"{base}/new"))
+        await started.wait()
+        putting.cancel()
+        await asyncio.wait([putting])
+        source.end = True
+        assert putting.cancelled()
+        assert await self.names(storage, base) == ["old"]
+
+
+def _in(folder: Path) -> list[str]:
+    return [one.name for one in folder.iterdir()]
+
+
+class Failing(BytesIO):
+    """A file of which only the first part can be read."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size and size > 0 and (piece := super().read(size)):
+            return piece
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+class Endless(BytesIO):
+    """A file that ends when it is told to."""
+
+    def __init__(self, begun: Callable[[], object]) -> None:
+        super().__init__()
+        self.end = False
+        self._begun = begun
+
+    def seekable(self) -> bool:
+        return False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._begun()
+        return b"" if self.end else bytes(size if size and size > 0 else 1 << 20)
