@@ -1,12 +1,15 @@
 """Pulling, from a registry that is real enough for the engine."""
 
+import asyncio
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,7 +19,9 @@ from msgspec import json
 from funnel.core.error import Unavailable
 from funnel.plugins import Host
 from funnel.ports import Runtime
+from funnel.runtime.address import candidates
 from funnel.runtime.docker import PLUGIN, Settings
+from funnel.runtime.engine import Refusal, reached, segment
 from funnel.runtime.settings import PullPolicy
 
 pytestmark = pytest.mark.engine
@@ -97,10 +102,19 @@ async def served(registry: Registry) -> AsyncGenerator[str]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     (address, *_) = runner.addresses
+    image = f"127.0.0.1:{address[1]}/funnel-test/pulled"
     try:
-        yield f"127.0.0.1:{address[1]}/funnel-test/pulled"
+        yield image
     finally:
         await runner.cleanup()
+        await _forget(image)
+
+
+async def _forget(image: str) -> None:
+    where = await asyncio.to_thread(lambda: list(candidates("", os.environ, Path.home())))
+    async with reached(where, 30.0) as engine:
+        with suppress(Refusal):
+            await engine.do("DELETE", f"/images/{segment(image)}", params={"force": "1"})
 
 
 @asynccontextmanager
