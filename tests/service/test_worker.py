@@ -1,15 +1,27 @@
 """One attempt from start to end, in containers that are Python functions."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from attempts import Bench, Counted, codes, left, said, says, step
 
-from funnel.core.container import LABEL_ATTEMPT, LABEL_EXECUTOR, LABEL_TASK, Container, Stream
+from funnel.core.container import (
+    LABEL_ATTEMPT,
+    LABEL_EXECUTOR,
+    LABEL_TASK,
+    Container,
+    Exited,
+    Found,
+    Stream,
+)
+from funnel.core.error import Unavailable
 from funnel.core.state import State
-from funnel.core.task import Executor, Input, Output, Resources
-from funnel.runtime.fake import Inside, Program
+from funnel.core.task import Executor, Input, Output, Resources, TaskId
+from funnel.runtime.fake import FakeRuntime, Inside, Program
+from funnel.safepath import remove_tree
+from funnel.service import workplace
 
 Programs = dict[str, Program]
 
@@ -276,6 +288,106 @@ async def test_inputs_are_mounted_where_they_are_or_copied(
     sources = [[Path(one.source) for one in each.mounts if "in" in one.target] for each in seen]
     assert sources[0] == [bench.files / "in"]
     assert all(one.is_relative_to(bench.work) for one in sources[1])
+
+
+class Ending(FakeRuntime):
+    """Containers end as the test says."""
+
+    exited = Exited(code=0)
+
+    async def wait(self, container_id: str) -> Exited:
+        await super().wait(container_id)
+        return self.exited
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"), [(Resources(ram_gb=0.5), "0.5 GB"), (Resources(), "no limit")]
+)
+async def test_running_out_of_memory_is_told(
+    bench: Bench, programs: Programs, asked: Resources, words: str
+) -> None:
+    bench.runtime = runtime = Ending(programs)
+    runtime.exited = Exited(code=137, oom_killed=True)
+    task = await bench.run(step("hello"), resources=asked)
+    assert (task.state, codes(task)) == (State.EXECUTOR_ERROR, [137])
+    assert "ran out of memory" in said(task)
+    assert words in said(task)
+
+
+async def test_the_word_of_the_engine_is_told(bench: Bench, programs: Programs) -> None:
+    bench.runtime = runtime = Ending(programs)
+    runtime.exited = Exited(code=127, reason="exec nope: not found")
+    task = await bench.run(step("hello"))
+    assert (task.state, codes(task)) == (State.EXECUTOR_ERROR, [127])
+    assert "exec nope: not found" in said(task)
+
+
+@pytest.mark.parametrize(("code", "end"), [(0, State.SYSTEM_ERROR), (3, State.EXECUTOR_ERROR)])
+async def test_output_that_cannot_be_placed_does_not_hide_the_exit_code(
+    bench: Bench, programs: Programs, code: int, end: State
+) -> None:
+    async def blocks(inside: Inside) -> int:
+        inside.path("/out/a").mkdir()
+        return code
+
+    programs["blocks"] = blocks
+    task = await bench.run(step("blocks", stdout="/out/a"))
+    assert (task.state, codes(task)) == (end, [code])
+    assert "/out/a" in said(task).replace("Running command", "")
+
+
+async def test_output_is_not_written_through_a_planted_link(
+    bench: Bench, programs: Programs
+) -> None:
+    async def plants(inside: Inside) -> int:
+        inside.path("/out").joinpath("a").symlink_to(bench.files / "a")
+        await inside.write(b"mine")
+        return 0
+
+    programs["plants"] = plants
+    await bench.run(step("plants", stdout="/out/a"))
+    assert not (bench.files / "a").exists()
+
+
+class Stubborn(FakeRuntime):
+    async def found(self, *, task_id: TaskId | None = None) -> Sequence[Found]:
+        del task_id
+        raise Unavailable("the engine is away")
+
+
+async def test_what_cannot_be_cleared_up_does_not_change_the_end(
+    bench: Bench, programs: Programs, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.runtime = Stubborn(programs)
+    task = await bench.run(step("hello"))
+    assert task.state is State.SYSTEM_ERROR
+    assert "the engine is away" in caplog.text
+
+
+async def test_what_we_cannot_delete_the_runtime_erases(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container's root leaves it to a server that is not root."""
+    refused = iter([True])
+
+    def remove(directory: Path) -> bool:
+        return False if next(refused, False) else remove_tree(directory)
+
+    monkeypatch.setattr(workplace, "remove_tree", remove)
+    await bench.run(step("hello"))
+    assert left(bench.work) == []
+
+
+async def test_what_nobody_can_delete_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: Path) -> bool:
+        return False
+
+    monkeypatch.setattr(workplace, "remove_tree", refuse)
+    task = await bench.run(step("hello"))
+    assert task.state is State.COMPLETE
+    assert f"{bench.work}/{task.id}/1 cannot be removed" in caplog.text
 
 
 async def test_a_fault_of_ours_ends_the_task(

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from funnel.core.container import Stream
 from funnel.core.error import FunnelError
 from funnel.core.task import TaskId
 from funnel.ports import Housekeeping
@@ -37,15 +36,13 @@ class Workplace:
         """Is there once all of an executor's standard input has been written."""
         return self.private / f"{index}.fed"
 
-    def captured(self, index: int, stream: Stream) -> Path:
-        return self.private / f"{stream}-{index}"
-
     async def make(self) -> None:
         await asyncio.to_thread(self._make)
 
     def _make(self) -> None:
         for folder in (self.top.parent, self.top, self.private):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
 
     async def clear(self, housekeeping: Housekeeping, image: str) -> None:
         """Delete all of it, what a container's root left too. Raises `FunnelError`."""
