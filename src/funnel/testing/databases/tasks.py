@@ -154,6 +154,18 @@ class TaskSuite:
         assert await database.progress(bad) == before
         assert await said(database, bad) == [[]]
 
+    async def test_of_two_ends_one_wins_and_the_other_hears_of_it(self, database: Database) -> None:
+        for _ in range(5):
+            task_id = await database.create(created())
+            ends = (State.COMPLETE, State.CANCELED)
+            answers = await asyncio.gather(
+                *(database.append(batch(moved(task_id, state))) for state in ends),
+                return_exceptions=True,
+            )
+            refused = [one for one in answers if isinstance(one, InvalidTransition)]
+            assert len(refused) == 1
+            assert (await database.progress(task_id)) in answers
+
     async def test_a_task_that_ended_takes_only_text(self, database: Database) -> None:
         task_id = await database.create(created())
         await database.append(batch(ExecutorExited(task_id, EPOCH, 0, 0), fence=1))
