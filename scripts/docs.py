@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import click
 
@@ -149,6 +149,8 @@ def _choices(annotation: Any) -> str:
 
 
 def _default(key: Key) -> str:
+    if get_origin(bare(key.type)) is tuple:
+        return ", ".join(f"`{one}`" for one in key.default) or "none"
     match key.default:
         case None:
             return "`disabled`"
@@ -156,8 +158,6 @@ def _default(key: Key) -> str:
             return f"`{shown(duration)}`"
         case bool() as yes:
             return f"`{str(yes).lower()}`"
-        case tuple() as items:
-            return ", ".join(f"`{one}`" for one in items) or "none"
         case int() | float() as number:
             return f"`{number:g}`"
         case text:

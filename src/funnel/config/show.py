@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, get_args
 
-from msgspec import to_builtins
+from msgspec import json
 
 from funnel.config.config import Config
 from funnel.config.duration import shown
@@ -22,14 +22,15 @@ def show(config: Config) -> dict[str, Any]:
     own = (config.server, config.rpc_client, config.logger, config.worker)
     return {
         **{name: _plain(value) for name, value in top.items()},
-        **{name: _section(part) for name, part in zip(OWN, own, strict=True)},
-        **{name: shown for name, part in config.parts.items() if (shown := _section(part))},
+        **{name: section_shown(part) for name, part in zip(OWN, own, strict=True)},
+        **{name: shown for name, part in config.parts.items() if (shown := section_shown(part))},
     }
 
 
-def _section(part: Value) -> dict[str, Any]:
+def section_shown(part: Value) -> dict[str, Any]:
+    """One section by the names of the settings file."""
     return {
-        key.display: _section(getattr(part, name))
+        key.display: section_shown(getattr(part, name))
         if is_section(key.type)
         else _shown(key.type, getattr(part, name))
         for name, key in _by_name(type(part)).items()
@@ -43,7 +44,7 @@ def _by_name(cls: type[Value]) -> Mapping[str, Key]:
 def _shown(annotation: Any, value: Any) -> Any:
     if annotation is Secret:
         return HIDDEN if value else ""
-    if Secret in get_args(annotation):
+    if Secret in get_args(annotation) and value:
         return HIDDEN
     return _plain(value)
 
@@ -53,4 +54,4 @@ def _plain(value: Any) -> Any:
         return {"disabled": True}
     if isinstance(value, timedelta):
         return shown(value)
-    return to_builtins(value)
+    return json.decode(json.encode(value))
