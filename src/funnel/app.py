@@ -20,6 +20,7 @@ from funnel.api.http import make_api
 from funnel.api.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
 from funnel.api.settings import LIMITS
 from funnel.config import Config
+from funnel.core.error import Unavailable
 from funnel.core.task import Spec, Task
 from funnel.database import sqlite
 from funnel.logs import set_up
@@ -147,7 +148,11 @@ async def _stop(loops: list[asyncio.Task[None]]) -> None:
 
 
 async def serve(config: Config) -> None:
-    """Run the server until SIGTERM or SIGINT; containers are left running for the next start."""
+    """
+    Run the server until SIGTERM or SIGINT; containers are left running for the next start.
+
+    Raises `Unavailable` when the database cannot keep anything any more.
+    """
     set_up(
         level=config.logger.level,
         formatter=config.logger.formatter,
@@ -167,8 +172,22 @@ async def serve(config: Config) -> None:
                 backlog=2048,
             )
         )
-        log.info("serving TES at http://%s:%d", config.server.host_name, config.server.http_port)
-        await door.serve()
+        for warning in config.warnings:
+            log.warning("%s", warning)
+        await _until_broken(door, parts.database)
+
+
+async def _until_broken(door: uvicorn.Server, database: Database) -> None:
+    serving = asyncio.create_task(door.serve())
+    broken = asyncio.create_task(database.broken())
+    await asyncio.wait({serving, broken}, return_when=asyncio.FIRST_COMPLETED)
+    if not broken.done():
+        broken.cancel()
+        await serving
+        return
+    door.should_exit = True
+    await serving
+    raise Unavailable(broken.result())
 
 
 def _api(parts: Parts) -> ASGIApp:
