@@ -7,6 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from funnel.core.container import Found, Stream
 from funnel.core.event import Accepted, Batch, StateChanged
 from funnel.core.fold import Progress
@@ -21,7 +23,7 @@ from funnel.runtime.fake import Inside
 from funnel.service.worker import Worker, WorkerSettings
 from funnel.storage.local import LocalStorage
 from funnel.storage.router import Router
-from funnel.testing.build import EPOCH, EVERYONE, created
+from funnel.testing.build import EPOCH, EVERYONE, created, new_id
 
 HOST = Host(now=lambda: EPOCH, deployment="test")
 PATIENCE = 20.0
@@ -84,6 +86,7 @@ class Bench:
         self.storage: Storage = Router([LocalStorage([self.files])])
         self.settings: dict[str, Any] = {"log_update_rate": timedelta(milliseconds=10)}
         self.tasks: Record = database
+        self.new_id = new_id
 
     def worker(self) -> Worker:
         return Worker(
@@ -99,7 +102,7 @@ class Bench:
         )
 
     async def create(self, *executors: Executor, **given: Any) -> TaskId:
-        one = created(executors=executors, **given)
+        one = replace(created(executors=executors, **given), task_id=self.new_id())
         task_id = await self.database.create(one)
         await self.say(Accepted(task_id, EPOCH, f"{task_id}-1"))
         return task_id

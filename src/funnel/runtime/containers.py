@@ -57,6 +57,7 @@ class _Listed(Value, rename="pascal", kw_only=True):
     labels: Mapping[str, str] | None = None
     state: str = ""
     created: float = 0.0
+    image_id: str = msgspec.field(default="", name="ImageID")
 
 
 class _Version(Value, rename="pascal"):
@@ -253,4 +254,5 @@ def _found(one: _Listed, now: float) -> Found:
         started=one.state not in {"created", "configured"},
         running=one.state not in {"created", "configured", "exited", "dead", "stopped"},
         age=max(0.0, now - one.created),
+        image=one.image_id,
     )

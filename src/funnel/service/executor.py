@@ -182,7 +182,9 @@ class Run:
         bench, about = self._bench, {"containerName": self._name}
         with suppress(FunnelError, OSError):
             found = await self._found()
-            about |= {"containerID": found.id, "containerImageHash": found.image}
+            about["containerID"] = found.id
+            if found.image:
+                about["containerImageHash"] = found.image
         task_id, at = bench.task.id, bench.now()
         await bench.journal.note(
             Logged(task_id, at, "container metadata", Level.INFO, about, self._index)
