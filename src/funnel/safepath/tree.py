@@ -169,42 +169,37 @@ class Tree:
         """What is at the end of a path; `ahead` are its parts, and those that links put before."""
         ahead: deque[str] = deque(path)
         own, links = len(path), 0
-        spot = self._begin(path, ahead)
+        with _told(path):
+            spot = self._begin(ahead)
         for _ in range(STEPS):
             if not ahead:
                 return spot
-            linked = len(ahead) > own
+            told = _told_of_link if len(ahead) > own else _told
             above, name = spot, ahead.popleft()
             own = min(own, len(ahead))
-            if name == "..":
-                ahead.extendleft(reversed(above.at[:-1]))
-            else:
-                spot = _entered(above, name, path, linked=linked)
-                target = _target(spot.fd)
-                if target is None:
-                    continue
-                links += 1
-                ahead.extendleft(reversed(target.split("/")))
-                if not target.startswith("/"):
-                    ahead.extendleft(reversed(above.at))
-            os.close(spot.fd)
-            ahead = deque([part for part in ahead if part not in ("", ".")])
+            with told(path):
+                spot, target = _step(above, name)
+            if target is None:
+                continue
+            links += name != ".."
             if links > LINKS:
                 break
-            spot = self._begin(path, ahead)
+            way = (*target, *ahead) if target[:1] == ("/",) else (*above.at, *target, *ahead)
+            ahead = deque([part for part in way if part not in ("", ".", "/")])
+            with _told_of_link(path):
+                spot = self._begin(ahead)
         else:
             os.close(spot.fd)
         raise Denied(f"{shown(path)} has too many links on its way")
 
-    def _begin(self, path: Parts, ahead: deque[str]) -> "_Spot":
+    def _begin(self, ahead: deque[str]) -> "_Spot":
         """The deepest mount on the way: what is between mount points cannot be changed."""
         way = tuple(ahead)
         at = next(way[:size] for size in range(len(way), -1, -1) if way[:size] in self._mounts)
         for _ in at:
             ahead.popleft()
         mount = self._mounts[at]
-        with _told(path):
-            return _Spot(os.open(mount.source, LOOK), at, mount.writable)
+        return _Spot(os.open(mount.source, LOOK), at, mount.writable)
 
 
 class _Spot(NamedTuple):
@@ -223,25 +218,25 @@ class _Ahead(NamedTuple):
     outer: tuple[tuple[int, int], ...]
 
 
-def _entered(spot: _Spot, name: str, path: Parts, *, linked: bool) -> _Spot:
-    """One step on; the spot before is closed."""
+def _step(spot: _Spot, name: str) -> tuple[_Spot, tuple[str, ...] | None]:
+    """
+    One step on, or the target of a link to begin again with; the spot before is closed.
+
+    A target that is absolute begins with `/`, and the spot that comes with it is closed too.
+    """
     try:
-        with _told(path):
-            return _Spot(os.open(name, LOOK, dir_fd=spot.fd), (*spot.at, name), spot.writable)
-    except NotFound as error:
-        if linked:
-            raise Denied(
-                f"{shown(path)} is a link that leads out of the task's own files"
-            ) from error
-        raise
+        if name == "..":
+            return spot, ("/", *spot.at[:-1])
+        fd = os.open(name, LOOK, dir_fd=spot.fd)
     finally:
         os.close(spot.fd)
-
-
-def _target(fd: int) -> str | None:
-    if stat.S_ISLNK(os.fstat(fd).st_mode):
-        return os.readlink("", dir_fd=fd)
-    return None
+    if not stat.S_ISLNK(os.fstat(fd).st_mode):
+        return _Spot(fd, (*spot.at, name), spot.writable), None
+    try:
+        target = os.readlink("", dir_fd=fd)
+    finally:
+        os.close(fd)
+    return spot, ("/" if target.startswith("/") else "", *target.split("/"))
 
 
 @contextmanager
@@ -279,6 +274,15 @@ def _told(path: Parts) -> Generator[None]:
         refused = error.errno in {errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENOTEMPTY}
         kind = Denied if refused else Unavailable
         raise kind(f"{shown(path)} cannot be used: {error.strerror}") from error
+
+
+@contextmanager
+def _told_of_link(path: Parts) -> Generator[None]:
+    try:
+        with _told(path):
+            yield
+    except NotFound as error:
+        raise Denied(f"{shown(path)} is a link that leads out of the task's own files") from error
 
 
 def _too_many(path: Parts, most: int) -> Denied:
