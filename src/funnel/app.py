@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from funnel.api.http import make_api
 from funnel.api.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
+from funnel.api.listen import Door, listen
 from funnel.api.settings import LIMITS
 from funnel.config import Config
 from funnel.core.error import Unavailable
@@ -158,27 +159,25 @@ async def serve(config: Config) -> None:
         formatter=config.logger.formatter,
         output_file=config.logger.output_file,
     )
+    sockets = listen(config.server.host_name, config.server.http_port)
     async with server(config) as parts:
-        door = uvicorn.Server(
+        door = Door(
             uvicorn.Config(
                 _api(parts),
-                host=config.server.host_name,
-                port=config.server.http_port,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=DRAIN,
-                backlog=2048,
             )
         )
-        for warning in config.warnings:
-            log.warning("%s", warning)
-        await _until_broken(door, parts.database)
+        port = sockets[0].getsockname()[1]
+        log.info("serving TES at http://%s:%d", config.server.host_name, port)
+        await _until_broken(door, sockets, parts.database)
 
 
-async def _until_broken(door: uvicorn.Server, database: Database) -> None:
-    serving = asyncio.create_task(door.serve())
+async def _until_broken(door: Door, sockets: list[socket.socket], database: Database) -> None:
+    serving = asyncio.create_task(door.serve(sockets))
     broken = asyncio.create_task(database.broken())
     await asyncio.wait({serving, broken}, return_when=asyncio.FIRST_COMPLETED)
     if not broken.done():
@@ -219,5 +218,4 @@ async def run_worker(config: Config, spec: Spec) -> Task:
         opening = Opening(stack, config)
         solo = Solo(ids(now)(), spec, now)
         worker, _ = await opening.worker(solo, await opening.storage())
-        await worker.run(solo.task_id, 1)
-        return solo.task
+        return await solo.run(worker.run)

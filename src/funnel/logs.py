@@ -49,5 +49,5 @@ def set_up(*, level: str, formatter: str, output_file: str = "") -> None:
         to = logging.StreamHandler(sys.stderr)
     to.setFormatter(JsonFormatter() if formatter == "json" else TextFormatter())
     logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[to], force=True)
-    for noisy in ("asyncio", "aiohttp", "uvicorn.access"):
+    for noisy in ("asyncio", "aiohttp", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
