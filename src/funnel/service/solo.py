@@ -1,9 +1,13 @@
 """One task without a database: for a worker that runs by itself."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from funnel.core.container import Stream
-from funnel.core.event import Batch, Change, Created, Printed
+from funnel.core.event import Batch, Change, Created, Printed, StateChanged
 from funnel.core.fold import Progress, begin, extend
 from funnel.core.query import Scope, View
+from funnel.core.state import State, is_final
 from funnel.core.task import Spec, Task, TaskId
 from funnel.core.view import full
 from funnel.ports import Clock
@@ -16,6 +20,7 @@ class Solo:
 
     def __init__(self, task_id: TaskId, spec: Spec, now: Clock) -> None:
         self.task_id = task_id
+        self._now = now
         self._created = Created(task_id, now(), spec, "", "solo")
         self._progress = begin(self._created)
         self._events: list[Change] = []
@@ -25,6 +30,24 @@ class Solo:
     def task(self) -> Task:
         pieces = [one for said in self._printed.values() for one in said]
         return full(self._created, self._progress, self._events, {1: pieces})
+
+    async def run(self, work: Callable[[TaskId, int], Awaitable[object]]) -> Task:
+        """
+        The task as it ended. Nobody comes after us, so to stop this is to cancel the task.
+
+        Stopped, it raises `CancelledError` when nothing is left to stop.
+        """
+        working = asyncio.ensure_future(work(self.task_id, self._progress.fence))
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            if not is_final(self._progress.state):
+                canceled = StateChanged(self.task_id, self._now(), State.CANCELED)
+                await self.append(Batch(task_id=self.task_id, events=(canceled,)))
+            working.cancel()
+            await asyncio.wait({working})
+            raise
+        return self.task
 
     async def get(self, _task_id: TaskId, _view: View, _scope: Scope) -> Task:
         return self.task
