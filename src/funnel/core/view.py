@@ -9,7 +9,7 @@ from funnel.core.event import Created, Event, Logged, Printed, Requeued
 from funnel.core.fold import Progress
 from funnel.core.state import State
 from funnel.core.systemlog import line
-from funnel.core.task import ExecutorLog, Task, TaskId, TaskLog
+from funnel.core.task import ExecutorLog, Task, TaskId
 
 Outputs = Mapping[int, Sequence[Printed]]
 
@@ -88,9 +88,7 @@ def _by_attempt(events: Iterable[Event]) -> Mapping[int, tuple[str, ...]]:
     return said
 
 
-def _printed(
-    logs: tuple[ExecutorLog, ...], pieces: Sequence[Printed]
-) -> tuple[ExecutorLog, ...]:
+def _printed(logs: tuple[ExecutorLog, ...], pieces: Sequence[Printed]) -> tuple[ExecutorLog, ...]:
     return tuple(
         replace(
             log,
