@@ -103,8 +103,10 @@ def _noted(now: Progress, event: StateChanged | Note) -> Progress:
 def note(log: TaskLog, event: StateChanged | Note) -> TaskLog:
     """The log of an attempt after one more event."""
     match event:
-        case StateChanged(at=at, state=state):
-            return _ended(log, at) if is_final(state) else replace(log, start_time=log.start_time or at)
+        case StateChanged(at=at, state=state) if is_final(state):
+            return _ended(log, at)
+        case StateChanged(at=at):
+            return replace(log, start_time=log.start_time or at)
         case ExecutorStarted(at=at, index=index):
             return _executor(log, index, start_time=at)
         case ExecutorExited(at=at, index=index, code=code):
