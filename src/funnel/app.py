@@ -30,6 +30,7 @@ from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
 from funnel.service.dispatch import Dispatch
 from funnel.service.ids import ids
+from funnel.service.leftovers import clear_leftovers
 from funnel.service.solo import Solo
 from funnel.service.submit import Submit
 from funnel.service.sweep import Sweep
@@ -130,6 +131,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         loops = [
             asyncio.create_task(dispatch.forever()),
             asyncio.create_task(Sweep(database, runtime).forever(SWEEP_EVERY)),
+            asyncio.create_task(clear_leftovers(worker)),
         ]
         stack.push_async_callback(_stop, loops)
         yield Parts(

@@ -11,7 +11,16 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from funnel.core.error import Fenced, FunnelError, Invalid, InvalidTransition, NotFound
-from funnel.core.event import Batch, Level, Logged, MetadataAdded, OutputsStored, StateChanged
+from funnel.core.event import (
+    Batch,
+    Change,
+    Level,
+    Logged,
+    MetadataAdded,
+    OutputsStored,
+    Printed,
+    StateChanged,
+)
 from funnel.core.fold import Progress
 from funnel.core.plan import Plan, make_plan
 from funnel.core.query import Scope, View
@@ -92,6 +101,24 @@ class Worker:
         progress = await self.tasks.progress(task_id)
         await Try(self, task, fence).run(progress)
 
+    def remains(self, task: Task, fence: int) -> Remains:
+        """What an attempt leaves behind here."""
+        return Remains(
+            task_id=task.id,
+            fence=fence,
+            place=Workplace.of(Path(self.settings.work_dir), task.id, fence),
+            runtime=self.runtime,
+            image=task.executors[0].image,
+            grace=self.settings.stop_grace,
+            keep_files=self.settings.leave_work_dir,
+        )
+
+    def heard(self, event: Change) -> None:
+        """Count what was kept."""
+        self.metrics.journaled(type(event).__name__)
+        if isinstance(event, Printed):
+            self.metrics.printed(event.stream)
+
 
 class Try:
     """One attempt at a task."""
@@ -100,23 +127,15 @@ class Try:
         self._worker = worker
         self._task = task
         self._fence = fence
-        self._place = Workplace.of(Path(worker.settings.work_dir), task.id, fence)
-        self._remains = Remains(
-            task_id=task.id,
-            fence=fence,
-            place=self._place,
-            runtime=worker.runtime,
-            image=task.executors[0].image,
-            grace=worker.settings.stop_grace,
-            keep_files=worker.settings.leave_work_dir,
-        )
+        self._remains = worker.remains(task, fence)
+        self._place = self._remains.place
 
     async def run(self, before: Progress) -> None:
         if is_final(before.state) or before.fence != self._fence:
             await self._remains.clear()
             return
-        metrics, began, end = self._worker.metrics, self._worker.now(), "OVER"
-        journal = Journal(self._worker.tasks, before, heard=metrics.journaled)
+        metrics, began, end = self._worker.metrics, self._worker.now(), "LEFT"
+        journal = Journal(self._worker.tasks, before, heard=self._worker.heard)
         metrics.attempt_began()
         try:
             async with alongside(journal.keep_up(self._worker.settings.log_update_rate or PACE)):
@@ -125,9 +144,11 @@ class Try:
             end = final_state(outcome)
         except (Fenced, InvalidTransition, NotFound) as word:
             log.info("attempt %d of %s is over: %s", self._fence, self._task.id, word)
+            end = "OVER"
         except asyncio.CancelledError:
             if not await asyncio.shield(self._is_over()):
                 raise
+            end = "OVER"
         finally:
             metrics.attempt_ended(end, (self._worker.now() - began).total_seconds())
         await asyncio.shield(self._leave())

@@ -1,0 +1,70 @@
+"""Files of attempts that are over do not outlive the next start of the server."""
+
+from pathlib import Path
+
+import pytest
+from attempts import Bench, left, step
+
+from funnel.core.event import Requeued
+from funnel.core.task import TaskId
+from funnel.service.leftovers import clear_leftovers
+from funnel.testing.build import EPOCH
+
+
+def made(bench: Bench, task_id: TaskId, fence: int = 1) -> Path:
+    folder = bench.work / task_id / str(fence)
+    (folder / "root" / "out").mkdir(parents=True)
+    (folder / "root" / "out" / "file").touch()
+    return folder
+
+
+async def test_attempts_that_are_over_leave_nothing(bench: Bench) -> None:
+    over, running = await bench.create(step("hello")), await bench.create(step("hello"))
+    for one in (over, running):
+        made(bench, one)
+    await bench.cancel(over)
+    await clear_leftovers(bench.worker())
+    assert left(bench.work) == [bench.work / running]
+
+
+async def test_an_old_attempt_is_over_when_there_is_a_new_one(bench: Bench) -> None:
+    task_id = await bench.create(step("hello"))
+    await bench.say(Requeued(task_id, EPOCH, "try again"))
+    made(bench, task_id, 1)
+    kept = made(bench, task_id, 2)
+    await clear_leftovers(bench.worker())
+    assert left(bench.work / task_id) == [kept]
+
+
+async def test_what_is_not_ours_stays(bench: Bench) -> None:
+    kept = made(bench, TaskId("unknown"))
+    (bench.work / "funnel.db").touch()
+    (bench.work / "notes").mkdir()
+    await clear_leftovers(bench.worker())
+    assert (kept / "root" / "out" / "file").exists()
+    assert len(left(bench.work)) == 3
+
+
+async def test_files_that_shall_be_left_are_left(bench: Bench) -> None:
+    bench.settings["leave_work_dir"] = True
+    task_id = await bench.create(step("hello"))
+    kept = made(bench, task_id)
+    await bench.cancel(task_id)
+    await clear_leftovers(bench.worker())
+    assert kept.exists()
+
+
+async def test_no_work_directory_is_no_fault(bench: Bench) -> None:
+    await clear_leftovers(bench.worker())
+    assert left(bench.work) == []
+
+
+async def test_a_directory_that_cannot_be_read_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: Path) -> bool:
+        raise PermissionError("not for you")
+
+    monkeypatch.setattr(Path, "is_dir", broken)
+    await clear_leftovers(bench.worker())
+    assert "not for you" in caplog.text
