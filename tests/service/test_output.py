@@ -30,7 +30,7 @@ async def chunks(*pieces: bytes, stream: Stream = STDOUT) -> AsyncIterator[Chunk
 
 
 class Kept:
-    """Pieces as a database keeps them: by stream and start, the later in place of the earlier."""
+    """Pieces as a database keeps them: one for each stream and start, and no more than asked."""
 
     def __init__(self) -> None:
         self._pieces: dict[tuple[Stream, int], Printed] = {}
@@ -38,6 +38,9 @@ class Kept:
     async def __call__(self, *pieces: Printed) -> None:
         for piece in pieces:
             self._pieces[piece.stream, piece.start] = piece
+            for (stream, start), one in tuple(self._pieces.items()):
+                if stream is piece.stream and one.end <= piece.end - piece.keep:
+                    del self._pieces[stream, start]
 
     def text(self, stream: Stream = STDOUT) -> str:
         return tail(one for (of, _), one in sorted(self._pieces.items()) if of is stream)
@@ -128,7 +131,7 @@ def _cut(whole: bytes, at: Iterable[int]) -> list[bytes]:
     st.text("aé€😀\n", max_size=200),
     st.lists(st.integers(0, 500), max_size=8),
     st.lists(st.sampled_from(["goes on", "dies", "dies unheard"]), min_size=9, max_size=9),
-    st.integers(1, 60),
+    st.integers(4, 60),
 )
 def test_the_end_is_kept_however_often_the_worker_dies(
     text: str, at: list[int], fates: list[str], keep: int

@@ -73,8 +73,10 @@ class Capture:
         if not self._pace.keep or start >= self.size:
             return None
         untold = bytes(self._recent[start - self.size :])
+        torn = _torn(untold) if start > self.told else 0
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        text = decoder.decode(untold[_torn(untold) if start > self.told else 0 :], final=final)
+        text = decoder.decode(untold[torn:], final=final)
+        start += torn
         end = self.size - len(decoder.getstate()[0])
         if end <= start:
             return None
@@ -159,7 +161,8 @@ class Capturing:
 
 def _torn(piece: bytes) -> int:
     """How many bytes at the beginning belong to a character that began before it."""
-    return next((n for n, byte in enumerate(piece[:UNFINISHED]) if byte & 0xC0 != 0x80), 0)
+    first = piece[:UNFINISHED]
+    return next((n for n, byte in enumerate(first) if byte & 0xC0 != 0x80), len(first))
 
 
 def _number(path: Path) -> int:
