@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -58,11 +59,10 @@ class Client:
         timeout: timedelta = TIMEOUT,
     ) -> None:
         self.server = address(server) if isinstance(server, str) else server
-        user = user or self.server.user
-        auth = aiohttp.BasicAuth(user, password or self.server.password, "utf-8") if user else None
+        user, password = user or self.server.user, password or self.server.password
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._session = aiohttp.ClientSession(
-            auth=auth,
+            headers=_who(user, password) if user else None,
             timeout=aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=10),
             connector=aiohttp.TCPConnector(limit=CONNECTIONS),
             trust_env=not self.server.local,
@@ -158,6 +158,10 @@ class Client:
         if status >= 300:
             raise failure(self.server, status, text)
         return _decoded(self.server, text)
+
+
+def _who(user: str, password: str) -> Mapping[str, str]:
+    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
 
 
 def _decoded(server: Address, text: bytes) -> Any:

@@ -43,6 +43,17 @@ def optional(annotation: Any) -> Any:
     return None
 
 
+def items(raw: Raw) -> list[Raw]:
+    """A list, or text: a JSON array, or what commas separate."""
+    if isinstance(raw, list):
+        return raw
+    if not isinstance(raw, str):
+        raise Invalid(f"expected a list, not {_kind(raw)}")
+    if raw.lstrip().startswith("["):
+        return list(_json(raw, list[str]))
+    return [one.strip() for one in raw.split(",") if one.strip()]
+
+
 def _read(raw: Raw, kind: Any) -> Any:
     inner = optional(kind)
     if inner is not None:
@@ -50,7 +61,7 @@ def _read(raw: Raw, kind: Any) -> Any:
     if kind is timedelta:
         return _duration(raw)
     if get_origin(kind) is tuple:
-        return tuple(_read(one, bare(get_args(kind)[0])) for one in _items(raw))
+        return tuple(_read(one, bare(get_args(kind)[0])) for one in items(raw))
     if get_origin(kind) in {Mapping, dict}:
         of = bare(get_args(kind)[1])
         return {key: _read(one, of) for key, one in _pairs(raw).items()}
@@ -79,17 +90,6 @@ def _duration(raw: Raw) -> timedelta:
     if not isinstance(raw, str):
         raise Invalid(f"expected a duration such as 10s, not {_kind(raw)}")
     return parse(raw)
-
-
-def _items(raw: Raw) -> list[Raw]:
-    """A list, or text: a JSON array, or what commas separate."""
-    if isinstance(raw, list):
-        return raw
-    if not isinstance(raw, str):
-        raise Invalid(f"expected a list, not {_kind(raw)}")
-    if raw.lstrip().startswith("["):
-        return list(_json(raw, list[str]))
-    return [one.strip() for one in raw.split(",") if one.strip()]
 
 
 def _pairs(raw: Raw) -> Mapping[str, Raw]:

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import yaml
 
-from funnel.config.leaf import Raw
+from funnel.config.leaf import Raw, items
 from funnel.core.error import Invalid, NotFound
 
 Tree: TypeAlias = Mapping[str, Raw]
@@ -55,9 +55,14 @@ def from_environment(environ: Mapping[str, str]) -> Tree:
 
 def from_flags(flags: Flags) -> Tree:
     return _nested(
-        (path.split("."), value if isinstance(value, str) else list(value))
+        (path.split("."), value if isinstance(value, str) else _flattened(value))
         for path, value in flags.items()
     )
+
+
+def _flattened(values: Sequence[str]) -> list[Raw]:
+    """A flag for a list may be repeated, and each time hold several items."""
+    return [item for value in values for item in items(value)]
 
 
 def _nested(given: Iterator[tuple[list[str], Raw]]) -> Tree:

@@ -1,0 +1,119 @@
+"""A real server without workers: tests say what happens to its tasks."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvicorn
+
+from funnel.api.http import make_api
+from funnel.api.info import TES_TYPE, Organization, ServiceInfo
+from funnel.core.container import Stream
+from funnel.core.event import Change, ExecutorExited, ExecutorStarted, Level, Logged, Printed
+from funnel.core.query import View
+from funnel.core.state import State
+from funnel.core.task import Task, TaskId
+from funnel.database.sqlite import Settings, make
+from funnel.metrics import Metrics
+from funnel.plugins import Host
+from funnel.ports import Database
+from funnel.service.submit import Submit
+from funnel.testing.build import EPOCH, EVERYONE, batch, moved, new_id
+
+T = TypeVar("T")
+
+INFO = ServiceInfo(
+    id="org.example.funnel",
+    name="Funnel",
+    type=TES_TYPE,
+    organization=Organization(name="Example", url="https://example.org"),
+    version="1.2.3",
+    storage=(),
+    backend_parameters=(),
+)
+
+
+class Board:
+    """Serves in a thread of its own, so that commands can be called as they are."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._main(),))
+
+    def open(self) -> None:
+        self._thread.start()
+        assert self._up.wait(30)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(30)
+        self._loop.close()
+
+    def happen(self, *events: Change) -> None:
+        """All events are about one task."""
+        self._do(self._database.append(batch(*events)))
+
+    def started(self, task_id: str, index: int = 0) -> None:
+        self.happen(
+            moved(TaskId(task_id), State.RUNNING), ExecutorStarted(TaskId(task_id), EPOCH, index)
+        )
+
+    def printed(
+        self,
+        task_id: str,
+        text: str,
+        *,
+        stream: Stream = Stream.STDOUT,
+        start: int = 0,
+        keep: int = 1000,
+    ) -> None:
+        end = start + len(text.encode())
+        self.happen(Printed(TaskId(task_id), EPOCH, 0, stream, start, end, text, keep))
+
+    def ended(
+        self, task_id: str, state: State, *, code: int | None = None, error: str = ""
+    ) -> None:
+        one = TaskId(task_id)
+        if code is not None:
+            self.happen(ExecutorExited(one, EPOCH, 0, code))
+        if error:
+            self.happen(Logged(one, EPOCH, "System error", Level.ERROR, {"error": error}))
+        self.happen(moved(one, state))
+
+    def task(self, task_id: str) -> Task:
+        return self._do(self._database.get(TaskId(task_id), View.FULL, EVERYONE))
+
+    def _do(self, deed: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(deed, self._loop).result(30)
+
+    async def _main(self) -> None:
+        host = Host(now=lambda: EPOCH, deployment="test")
+        async with (
+            make(Settings(path=f"{self._home}/funnel.db"), host) as self._database,
+            _serving(self._database) as self.port,
+        ):
+            self._up.set()
+            await self._over.wait()
+
+
+@asynccontextmanager
+async def _serving(database: Database) -> AsyncGenerator[int]:
+    submit = Submit(
+        database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
+    )
+    app = make_api(submit=submit, tasks=database, overview=database, info=INFO, metrics=Metrics())
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    port: int = listener.getsockname()[1]
+    yield port
+    server.should_exit = True
+    await serving

@@ -1,0 +1,95 @@
+import subprocess
+import sys
+
+import click
+import pytest
+from calling import Call
+
+from funnel.cli import COMMANDS, funnel
+from funnel.cli.lazy import LazyGroup, same_name
+
+HEAVY = ("aiohttp", "httpx", "uvicorn", "starlette", "asyncio", "yaml", "aiodocker")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from funnel.cli import call; code = call(['--help']);"
+        f"print([name for name in {HEAVY} if name in sys.modules], code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "[] 0\n"
+    assert "Run the server." in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_has_help(call: Call, name: str) -> None:
+    answer = call(name, "--help")
+    assert answer.code == 0
+    assert answer.out.startswith(f"Usage: funnel {name}")
+
+
+def test_the_help_of_a_command_says_what_the_table_says() -> None:
+    ctx = click.Context(funnel)
+    for name in COMMANDS:
+        command = funnel.get_command(ctx, name)
+        assert command
+        assert command.name == name
+        if isinstance(command, LazyGroup):
+            for below in command.list_commands(ctx):
+                found = command.get_command(ctx, below)
+                assert found
+                assert found.name == below
+
+
+@pytest.mark.parametrize(("alias", "name"), [("tasks", "task"), ("example", "examples")])
+def test_aliases_are_other_names_for_the_same(call: Call, alias: str, name: str) -> None:
+    assert call(alias, "--help").out == call(name, "--help").out
+
+
+def test_flags_are_the_same_in_any_case_and_with_any_separator() -> None:
+    names = {"Server.HTTPPort", "server-http-port", "SERVER_HTTPPORT", "serverhttpport"}
+    assert len({same_name(name) for name in names}) == 1
+    assert same_name("I") != same_name("i")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("tusk",), "Error: No such command 'tusk'; see funnel --help"),
+        (
+            ("task", "list", "--page-siz", "3"),
+            "Error: no such flag --pagesiz, did you mean --page-size?; see funnel task list --help",
+        ),
+        (("task", "get"), "Error: Missing argument 'ID...'; see funnel task get --help"),
+        (("examples", "helo-world"), "Error: no example 'helo-world', did you mean hello-world?"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(call: Call, words: tuple[str, ...], says: str) -> None:
+    answer = call(*words)
+    assert answer.code == 1
+    assert answer.err.startswith(says)
+    assert answer.err.count("\n") == 1
+    assert answer.out == ""
+
+
+def test_version_has_the_lines_of_the_reference(call: Call) -> None:
+    names = [line.split(":")[0] for line in call("version").lines]
+    assert names == ["git commit", "git branch", "git upstream", "build date", "version"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_are_printed(call: Call, shell: str) -> None:
+    assert "_FUNNEL_COMPLETE" in call("completion", shell).out
+
+
+def test_completions_know_commands_and_flags() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from funnel.cli import main; main()"],
+        capture_output=True,
+        text=True,
+        env={"_FUNNEL_COMPLETE": "bash_complete", "COMP_WORDS": "funnel task l", "COMP_CWORD": "2"},
+        check=False,
+    )
+    assert [line.split(",")[1] for line in done.stdout.splitlines()] == ["list", "logs"]
