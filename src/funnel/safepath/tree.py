@@ -25,7 +25,7 @@ from funnel.safepath.whole import whole_file
 
 LINKS: Final = 40
 """As many links on one way as the kernel follows."""
-STEPS: Final = 20_000
+STEPS: Final = 5_000
 READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -50,6 +50,7 @@ class Tree:
     def __init__(self, mounts: Sequence[Mount], root: Path) -> None:
         self._mounts: dict[Parts, Mount] = {(): Mount(str(root), "/", writable=True)}
         self._mounts |= {parts(one.target): one for one in mounts}
+        self._deepest = max(map(len, self._mounts))
         self._points: dict[Parts, set[str]] = defaultdict(set)
         for target in self._mounts:
             if target:
@@ -195,7 +196,8 @@ class Tree:
     def _begin(self, ahead: deque[str]) -> "_Spot":
         """The deepest mount on the way: what is between mount points cannot be changed."""
         way = tuple(ahead)
-        at = next(way[:size] for size in range(len(way), -1, -1) if way[:size] in self._mounts)
+        sizes = range(min(len(way), self._deepest), -1, -1)
+        at = next(way[:size] for size in sizes if way[:size] in self._mounts)
         for _ in at:
             ahead.popleft()
         mount = self._mounts[at]

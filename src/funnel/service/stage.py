@@ -16,7 +16,7 @@ from funnel.core.task import FileType
 from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.ports import Object, Storage
-from funnel.safepath import Tree
+from funnel.safepath import Kind, Tree
 from funnel.service.together import together
 
 Note: TypeAlias = Callable[[Level, str, Mapping[str, str]], Awaitable[None]]
@@ -149,8 +149,11 @@ def _below(one: Object) -> Parts:
 
 def _make_room(path: str, root: Path) -> None:
     above, tree = text(parts(path)[:-1]), Tree((), root)
-    if tree.kind(above) is None:
+    kind = tree.kind(above)
+    if kind is None:
         tree.make_directory(above, EVERYBODY)
+    elif kind is not Kind.DIRECTORY:
+        raise Invalid(f"input {path} cannot be there: {above} is a {kind}")
 
 
 def _hand_over(to: Path) -> None:

@@ -59,14 +59,14 @@ class LocalStorage:
         return self._existing(url)
 
     def shared(self, url: str) -> bool:
-        path = _path(url).resolve()
+        path = _real(_path(url), url)
         return path.is_dir() and _is_below(path, self._shared)
 
     def roots(self) -> tuple[str, ...]:
         return tuple(f"{SCHEME}{one}" for one in self._shared)
 
     async def stat(self, url: str) -> Object:
-        return await asyncio.to_thread(lambda: _object(url, "", self._existing(url).stat()))
+        return await asyncio.to_thread(self._stat, url)
 
     async def list_objects(self, url: str) -> Sequence[Object]:
         return await asyncio.to_thread(self._list, url)
@@ -78,16 +78,12 @@ class LocalStorage:
         return await _to_the_end(lambda check: self._put(source, url, check))
 
     def _existing(self, url: str) -> Path:
-        given = _path(url)
-        try:
-            path = given.resolve(strict=True)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            # Whether there is anything outside is nobody's business.
-            self._check(given.resolve(), url)
-            raise NotFound(f"there is no {url}") from error
-        except (OSError, RuntimeError) as error:
-            raise Denied(f"{url} cannot be read: {error}") from error
+        path = _real(_path(url), url)
+        # Whether there is anything outside is nobody's business.
         self._check(path, url)
+        with _told(url):
+            if not path.exists():
+                raise NotFound(f"there is no {url}")
         if any(_is_below(one, [path]) for one in self._private):
             raise Denied(f"can't access {url}: it holds files of the server itself; name one in it")
         return path
@@ -101,11 +97,17 @@ class LocalStorage:
         if _is_below(path, self._private):
             raise Denied(f"can't access {url}: it belongs to the server itself")
 
+    def _stat(self, url: str) -> Object:
+        path = self._existing(url)
+        with _told(url):
+            return _object(url, "", path.stat())
+
     def _list(self, url: str) -> Sequence[Object]:
         top = self._existing(url)
         if not top.is_dir():
             raise NotFound(f"{url} is not a directory")
-        found = list(islice(self._below(url.rstrip("/"), top), MOST + 1))
+        with _told(url):
+            found = list(islice(self._below(url.rstrip("/"), top), MOST + 1))
         if len(found) > MOST:
             raise Invalid(f"{url} has more than {MOST} files; use an archive")
         return sorted(found, key=lambda one: one.name)
@@ -128,7 +130,7 @@ class LocalStorage:
         """Where a member of a directory really is; None for a link to nothing."""
         if not path.is_symlink():
             return path
-        real = path.resolve()
+        real = _real(path, url)
         self._check(real, f"{url}, by its link {path}")
         return real if real.exists() else None
 
@@ -139,7 +141,7 @@ class LocalStorage:
                 self._get(one.url, to / one.name, check)
             return Object(url, 0)
         with _told(url), self._open(source, url) as file:
-            with opened(to.parent.resolve()) as directory:
+            with opened(_real(to.parent, url)) as directory:
                 mode = _mode(file)
                 with whole_file(directory, to.name, mode=mode, durable=False) as made:
                     copy(file, made, check)
@@ -159,7 +161,7 @@ class LocalStorage:
 
     def _put(self, source: IO[bytes], url: str, check: Callable[[], None]) -> Object:
         given = _path(url)
-        folder, name = given.parent.resolve(), given.name
+        folder, name = _real(given.parent, url), given.name
         if name in ("", ".."):
             raise Invalid(f"{url} is not the URL of a file")
         self._check(folder / name, url)
@@ -212,6 +214,8 @@ def _told(url: str) -> Generator[None]:
     """Errors of the file system, by the URL they are about."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise NotFound(f"there is no {url}") from error
     except PermissionError as error:
         raise Denied(f"the server may not access {url}; check who owns it") from error
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
@@ -242,6 +246,14 @@ def _path(url: str) -> Path:
     if not path.startswith("/") or "\0" in path:
         raise Invalid(f"{url!r} is not an absolute path; file URLs have three slashes, file:///p")
     return Path(path)
+
+
+def _real(path: Path, url: str) -> Path:
+    """Where a path leads, which need not exist."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise Denied(f"{url} cannot be followed: {error}") from error
 
 
 def _resolved(paths: Iterable[Path]) -> tuple[Path, ...]:
