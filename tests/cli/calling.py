@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -90,6 +91,10 @@ class Process:
     def error_line(self) -> str:
         assert self._process.stderr
         return self._process.stderr.readline().rstrip("\n")
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
 
     def end(self) -> Answer:
         """What is left of its output, when it has ended."""

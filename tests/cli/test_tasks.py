@@ -48,6 +48,8 @@ def test_nothing_is_created_unless_all_are_valid(call: Call, tmp_path: Path) -> 
             "Error: standard input: nmae unknown field, did you mean",
         ),
         ("", "Error: no task given"),
+        ("[" * 100_000, "Error: standard input is nested too deeply"),
+        ("[]", "Error: standard input: "),
     ],
 )
 def test_what_is_no_task_is_refused(call: Call, content: str, says: str) -> None:
@@ -178,7 +180,7 @@ def test_a_followed_log_is_whole_though_only_its_end_is_kept(call: Call, board: 
     following = Process(board.port, "task", "logs", "--follow", made)
     board.started(made)
     at = 0
-    for number in range(10):
+    for number in range(4):
         line = f"line {number}\n"
         board.printed(made, line, start=at, keep=20)
         at += len(line)
@@ -219,6 +221,19 @@ def test_scattered_tasks_are_waited_for_together(tmp_path: Path, board: Board) -
     answer = running.end()
     assert answer.code == 7
     assert [board.task(one).tags for one in (first, second)] == [{"at": "1"}, {"at": "2"}]
+
+
+def test_who_stops_waiting_is_told_that_the_task_goes_on(board: Board) -> None:
+    running = Process(board.port, "run", "sleep 100", "--wait")
+    made = running.line()
+    board.started(made)
+    board.printed(made, "began\n")
+    assert running.error_line() == "began"
+    running.interrupt()
+    answer = running.end()
+    assert answer.code == 130
+    assert answer.err == f"\nNot ended yet; stop with: funnel task cancel {made}\n\n"
+    assert board.task(made).state is State.RUNNING
 
 
 def test_run_waits_for_other_tasks_first_however_they_end(call: Call, board: Board) -> None:

@@ -15,6 +15,9 @@ from funnel.core.task import Task
 PATIENCE: Final = timedelta(minutes=5)
 """How long a server may be gone, as when it is restarted."""
 
+PAUSE: Final = {View.MINIMAL: 2.0, View.BASIC: 2.0, View.FULL: 1.0}
+"""Seconds between looks, at most: somebody reads along where all is asked for."""
+
 ENDED: Final = FINAL | {State.PREEMPTED}
 
 
@@ -25,7 +28,7 @@ async def looks(client: Client, task_id: str, view: View) -> AsyncIterator[Task]
     A server that does not answer the first time is an error; later, it may be restarted.
     """
     task = await client.get(task_id, view)
-    for pause in delays(first=0.1, factor=1.5, most=2.0):
+    for pause in delays(first=0.1, factor=1.5, most=PAUSE[view]):
         yield task
         if task.state in ENDED:
             return
