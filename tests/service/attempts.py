@@ -155,7 +155,7 @@ class Bench:
         return {one.name: one for one in await self.runtime.found(task_id=task_id)}
 
 
-async def stopped(work: asyncio.Task[None]) -> None:
+async def stopped(work: asyncio.Task[Any]) -> None:
     work.cancel()
     with suppress(asyncio.CancelledError):
         await work

@@ -63,7 +63,7 @@ def backend() -> Ledger:
 
 @pytest.fixture
 def dispatch(database: SqliteDatabase, backend: Ledger) -> Dispatch:
-    return Dispatch(database, backend, "local", lambda: EPOCH, Metrics(), jitter=lambda: 0.0)
+    return Dispatch(database, backend, "local", lambda: EPOCH, Metrics())
 
 
 async def create(database: SqliteDatabase, count: int = 1) -> list[TaskId]:
@@ -243,6 +243,26 @@ async def test_a_task_that_cannot_be_read_waits(
     await until(lambda: backend.submitted)
     await _stop(loop)
     assert backend.submitted == [(one, 1)]
+
+
+async def test_an_answer_that_cannot_be_noted_is_asked_for_again(
+    database: SqliteDatabase,
+    backend: Ledger,
+    dispatch: Dispatch,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (one,) = await create(database)
+
+    async def broken(*_: object, **__: object) -> None:
+        raise OSError("a full disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "append", broken)
+        await dispatch.once()
+    loop = asyncio.create_task(dispatch.forever())
+    await until(lambda: len(backend.submitted) > 1)
+    await _stop(loop)
+    assert backend.submitted == [(one, 1), (one, 1)]
 
 
 async def _stop(loop: asyncio.Task[None]) -> None:

@@ -13,7 +13,7 @@ from funnel.core.event import Batch, Requeued
 from funnel.core.fold import Progress
 from funnel.core.task import TaskId
 from funnel.database.sqlite import SqliteDatabase
-from funnel.service.journal import MOST, Journal
+from funnel.service.journal import MOST, Journal, sleep
 from funnel.testing.build import EPOCH, logged
 
 
@@ -137,3 +137,8 @@ async def test_a_refusal_is_not_tried_again(bench: Bench) -> None:
     said, task_id = await journal(bench, (FunnelError("no"), False))
     with pytest.raises(FunnelError, match="no"):
         await said.record(logged(task_id, "a"))
+
+
+async def test_the_pause_between_tries_is_short_at_first() -> None:
+    async with asyncio.timeout(10):
+        await sleep(0)

@@ -113,6 +113,16 @@ async def test_a_character_that_was_cut_is_left_out_at_the_beginning(tmp_path: P
     await one.close()
 
 
+async def test_half_a_character_waits_for_its_other_half(tmp_path: Path) -> None:
+    one = capturing(tmp_path)
+    await one.take(chunks(b"\xc3"))
+    assert one.news(final=False) == ()
+    await one.take(chunks(b"\xa9"))
+    (news,) = one.news(final=False)
+    assert news.text == "é"
+    await one.close()
+
+
 async def test_a_mark_that_cannot_be_read_means_the_beginning(tmp_path: Path) -> None:
     (tmp_path / "stdout-0").write_bytes(b"abc")
     (tmp_path / "stdout-0.told").write_text("")

@@ -21,7 +21,7 @@ from funnel.core.state import State
 from funnel.core.task import Executor, Input, Output, Resources, TaskId
 from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.safepath import remove_tree
-from funnel.service import workplace
+from funnel.service import worker, workplace
 
 Programs = dict[str, Program]
 
@@ -253,6 +253,20 @@ async def test_the_first_failure_stays_the_outcome(bench: Bench) -> None:
     )
     assert task.state is State.EXECUTOR_ERROR
     assert "msg='upload failed'" in said(task)
+
+
+async def test_whatever_goes_wrong_with_outputs_the_first_failure_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise OSError("the disk is on fire")
+
+    monkeypatch.setattr(worker, "publish", broken)
+    task = await bench.run(step("fail"))
+    assert task.state is State.EXECUTOR_ERROR
+    assert "the disk is on fire" in said(task)
+    task = await bench.run(step("hello"))
+    assert task.state is State.SYSTEM_ERROR
 
 
 @pytest.mark.parametrize(("strict", "end"), [(False, State.COMPLETE), (True, State.SYSTEM_ERROR)])

@@ -14,7 +14,8 @@ from funnel.core.state import State
 from funnel.core.task import Executor, FileType, Input, Output, Resources, Task, TaskId
 from funnel.database.sqlite import SqliteDatabase
 from funnel.plugins import Host
-from funnel.runtime.docker import PLUGIN, Settings
+from funnel.runtime.docker import PLUGIN
+from funnel.runtime.settings import Settings
 from funnel.testing.build import EPOCH
 
 pytestmark = pytest.mark.engine

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import IO
 
 import pytest
-from attempts import Bench, codes, said, step, stopped
+from attempts import Bench, codes, left, said, step, stopped
+from msgspec.structs import replace
 
 from funnel.core.container import (
     LABEL_ATTEMPT,
@@ -15,9 +16,15 @@ from funnel.core.container import (
     Container,
     Stream,
 )
-from funnel.core.event import Change, ExecutorStarted, StateChanged
+from funnel.core.event import (
+    Change,
+    ExecutorExited,
+    ExecutorStarted,
+    OutputsStored,
+    StateChanged,
+)
 from funnel.core.state import State
-from funnel.core.task import Input, Output, TaskId
+from funnel.core.task import Input, Output, OutputFileLog, TaskId
 from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.testing.build import EPOCH
 
@@ -45,10 +52,10 @@ def gate(programs: Programs) -> Gate:
     return one
 
 
-def container(task_id: TaskId) -> Container:
+def container(task_id: TaskId, index: int = 0) -> Container:
     """As the worker before made it."""
-    labels = {LABEL_TASK: task_id, LABEL_ATTEMPT: "1", LABEL_EXECUTOR: "0"}
-    return Container(name=f"{task_id}-0", image="alpine", command=("gate",), labels=labels)
+    labels = {LABEL_TASK: task_id, LABEL_ATTEMPT: "1", LABEL_EXECUTOR: str(index)}
+    return Container(name=f"{task_id}-{index}", image="alpine", command=("gate",), labels=labels)
 
 
 def marked(task_id: TaskId) -> tuple[Change, ...]:
@@ -108,6 +115,7 @@ async def test_a_container_with_a_mark_that_did_not_start_is_started(
 
 async def test_a_container_that_is_gone_may_have_run(bench: Bench, gate: Gate) -> None:
     task_id = await bench.create(step("gate"))
+    await bench.runtime.create(container(task_id, 1))
     await bench.say(*marked(task_id), fence=1)
     await bench.work_on(task_id)
     task = await bench.see(task_id)
@@ -138,6 +146,28 @@ async def test_what_was_done_is_not_done_again(bench: Bench, gate: Gate) -> None
     assert codes(task) == [0, 7]
     assert said(task).count("Running command") == 2
     assert said(task).count("msg='Version'") == 1
+
+
+async def test_a_command_that_is_missing_takes_no_other_container_with_it(bench: Bench) -> None:
+    task_id = await bench.create(step("no-such", ignore_error=True), step("hello"))
+    await bench.runtime.create(replace(container(task_id, 1), command=("hello", "please")))
+    await bench.work_on(task_id)
+    assert codes(await bench.see(task_id)) == [127, 0]
+
+
+async def test_outputs_are_not_stored_twice(bench: Bench) -> None:
+    stored = OutputFileLog(url=f"{bench.files}/a", path="/out/a", size_bytes="5")
+    task_id = await bench.create(step("hello"), outputs=(Output(path="/out/a", url=stored.url),))
+    await bench.say(
+        *marked(task_id),
+        ExecutorExited(task_id, EPOCH, 0, 0),
+        OutputsStored(task_id, EPOCH, (stored,)),
+        fence=1,
+    )
+    await bench.work_on(task_id)
+    task = await bench.see(task_id)
+    assert (task.state, task.logs[0].outputs) == (State.COMPLETE, (stored,))
+    assert left(bench.files) == []
 
 
 async def test_standard_input_that_was_cut_off_is_lost(bench: Bench, programs: Programs) -> None:

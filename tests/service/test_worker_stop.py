@@ -4,13 +4,15 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from attempts import Bench, codes, left, said, step, stopped
+from attempts import Bench, Counted, codes, left, said, step, stopped
 
 from funnel.core.container import LABEL_ATTEMPT, LABEL_TASK, Container
-from funnel.core.error import Unavailable
+from funnel.core.error import NotFound, Unavailable
 from funnel.core.event import Requeued
+from funnel.core.fold import Progress
 from funnel.core.state import State
 from funnel.core.task import Input, Output, TaskId
+from funnel.database.sqlite import SqliteDatabase
 from funnel.ports import Object
 from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.storage.local import LocalStorage
@@ -128,6 +130,17 @@ async def test_a_cancel_is_heard_without_being_told(bench: Bench) -> None:
     assert left(bench.work) == []
 
 
+async def test_a_cancel_is_heard_at_the_next_step(bench: Bench, programs: Programs) -> None:
+    async def program(inside: Inside) -> int:
+        await bench.cancel(TaskId(inside.container.labels[LABEL_TASK]))
+        return 0
+
+    programs["cancels"] = program
+    task = await bench.run(step("cancels"), step("hello"))
+    assert (task.state, codes(task)) == (State.CANCELED, [None])
+    assert not await bench.containers(task.id)
+
+
 async def test_nothing_starts_for_a_task_that_is_over(bench: Bench) -> None:
     task_id = await bench.create(step("hello"))
     await bench.cancel(task_id)
@@ -142,6 +155,34 @@ async def test_a_worker_that_goes_with_its_server_leaves_the_container(bench: Be
         await stopped(work)
     assert (await bench.containers(task_id))[f"{task_id}-0"].running
     assert (await bench.see(task_id)).state is State.RUNNING
+
+
+class Forgetful(Counted):
+    """A database that after its first answer knows nothing of progress."""
+
+    def __init__(self, database: SqliteDatabase, error: Exception) -> None:
+        super().__init__(database)
+        self._error = error
+        self._known = True
+        self.progress = self._progress
+
+    async def _progress(self, task_id: TaskId) -> Progress:
+        if not self._known:
+            raise self._error
+        self._known = False
+        return await self._database.progress(task_id)
+
+
+@pytest.mark.parametrize(("error", "stays"), [(OSError("a cable"), True), (NotFound(), False)])
+async def test_where_the_state_cannot_be_known_the_container_stays(
+    bench: Bench, error: Exception, *, stays: bool
+) -> None:
+    bench.tasks = Forgetful(bench.database, error)
+    task_id = await bench.create(step("stay"))
+    async with bench.working(task_id) as work:
+        await bench.prints(task_id, "here\n")
+        await stopped(work)
+    assert bool(await bench.containers(task_id)) is stays
 
 
 async def test_an_attempt_that_was_overtaken_takes_only_its_own_with_it(bench: Bench) -> None:

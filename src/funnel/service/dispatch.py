@@ -56,9 +56,8 @@ class Dispatch:
                 if not resumed:
                     await self.resume()
                 resumed = True
-                while await self.once():
-                    pass
-                seen = await self._database.wait(seen, within=LOOK_AGAIN)
+                if not await self.once():
+                    seen = await self._database.wait(seen, within=LOOK_AGAIN)
             except Exception:
                 log.exception("dispatch to %s must wait", self._queue)
                 tries += 1
