@@ -467,7 +467,7 @@ class Gate:
                 await asyncio.gather(_carry(reader, back), _carry(there, writer))
             finally:
                 back.transport.abort()
-        except ConnectionError:
+        except OSError:
             pass
         finally:
             writer.transport.abort()
