@@ -13,6 +13,8 @@ from funnel.core.task import Task
 MAPS: Final = frozenset({"tags", "env", "metadata", "backend_parameters"})
 """Fields whose names below are the user's own."""
 
+FIRST: Final = frozenset({"id", "state"})
+
 
 def camel(name: str) -> str:
     """
@@ -28,7 +30,8 @@ def camel(name: str) -> str:
 def shown(value: Json) -> Json:
     """Plain data with names in camel case and without what is empty or 0, but for exit codes."""
     if isinstance(value, dict):
-        pairs = ((key, one if key in MAPS else shown(one)) for key, one in value.items())
+        order = sorted(value, key=lambda key: key not in FIRST)
+        pairs = ((key, value[key] if key in MAPS else shown(value[key])) for key in order)
         return {camel(key): one for key, one in pairs if key == "exit_code" or one}
     if isinstance(value, list):
         return [shown(one) for one in value]

@@ -31,6 +31,12 @@ file in the container:
   funnel run 'md5sum $in > $out' --in in=README.md --out out=sum.txt --wait
 
 A PATH is a file here or a URL. Text after the first = is taken as it is, commas too.
+
+With --scatter, each line of FILE is a task, written as flags: those of one name replace all
+of that name given here, and a line without a command runs the one given here.
+
+With --wait, what the task prints goes to standard output at a terminal; elsewhere it goes to
+standard error, so that standard output has the ids and nothing else.
 """
 
 
