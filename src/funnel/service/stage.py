@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from funnel.core.error import FunnelError, Invalid
 from funnel.core.event import Level
-from funnel.core.path import Parts, parts, text
+from funnel.core.path import Parts, outermost, parts, text
 from funnel.core.plan import TMP, Content, Download, Plan
 from funnel.core.task import FileType
 from funnel.core.url import redacted
@@ -72,17 +72,23 @@ async def stage(plan: Plan, root: Path, transfers: Transfers) -> None:
 
 
 def make_folders(plan: Plan, root: Path) -> None:
-    """The writable directories of a plan, for whichever user a container has; blocks."""
+    """
+    The directories that are mounted, where they are missing; blocks.
+
+    What lies in them is the containers' own, and what it is now is theirs to say.
+    """
+    tree = Tree((), root)
+    for folder in outermost(parts(one) for one in plan.folders):
+        if tree.kind(text(folder)) is None:
+            tree.make_directory(text(folder), EVERYBODY)
+
+
+def _make(plan: Plan, root: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
     tree = Tree((), root)
     for folder in plan.folders:
         tree.make_directory(folder, STICKY if parts(folder) == TMP else EVERYBODY)
-
-
-def _make(plan: Plan, root: Path) -> None:
-    make_folders(plan, root)
-    tree = Tree((), root)
     for one in plan.downloads:
         above = one.path if one.type is FileType.DIRECTORY else text(parts(one.path)[:-1])
         if tree.kind(above) is None:
