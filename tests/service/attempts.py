@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from funnel.core.container import Found, Stream
+from funnel.core.container import Container, Found, Stream
 from funnel.core.event import Accepted, Batch, StateChanged
 from funnel.core.fold import Progress
 from funnel.core.query import View
@@ -39,6 +39,19 @@ def says(text: str | bytes, *, code: int = 0, stream: Stream = Stream.STDOUT) ->
         return code
 
     return program
+
+
+def sees(programs: dict[str, Program], name: str, text: str = "") -> list[Container]:
+    """Add a program that shows the containers it ran in."""
+    seen: list[Container] = []
+
+    async def program(inside: Inside) -> int:
+        seen.append(inside.container)
+        await inside.write(text.encode())
+        return 0
+
+    programs[name] = program
+    return seen
 
 
 async def stays(inside: Inside) -> int:

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from attempts import Bench, Counted, codes, left, said, says, step
+from attempts import Bench, Counted, codes, left, said, says, sees, step
 
 from funnel.core.container import (
     LABEL_ATTEMPT,
     LABEL_EXECUTOR,
     LABEL_TASK,
-    Container,
     Exited,
     Found,
 )
@@ -20,19 +19,6 @@ from funnel.core.task import Executor, Input, Output, Resources, TaskId
 from funnel.runtime.fake import FakeRuntime, Inside, Program
 
 Programs = dict[str, Program]
-
-
-def sees(programs: Programs, name: str, text: str = "") -> list[Container]:
-    """Add a program that shows the containers it ran in."""
-    seen: list[Container] = []
-
-    async def program(inside: Inside) -> int:
-        seen.append(inside.container)
-        await inside.write(text.encode())
-        return 0
-
-    programs[name] = program
-    return seen
 
 
 async def test_a_task_goes_all_the_way(bench: Bench) -> None:
@@ -225,6 +211,7 @@ async def test_no_more_of_the_output_is_kept_than_asked(
 
 
 async def test_a_short_task_takes_few_commits(bench: Bench) -> None:
+    bench.settings["log_update_rate"] = timedelta(minutes=1)
     bench.tasks = counted = Counted(bench.database)
     await bench.run(step("hello"))
     assert len(counted.batches) <= 4

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from attempts import Bench, codes, left, said, step
+from attempts import Bench, codes, left, said, sees, step
 
 from funnel.core.container import (
     Stream,
