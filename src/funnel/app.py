@@ -108,6 +108,8 @@ class Parts:
     submit: Submit
     storage: Router
     metrics: Metrics
+    loops: tuple[asyncio.Task[None], ...]
+    """They never end, but for a fault of ours."""
 
 
 @asynccontextmanager
@@ -128,12 +130,12 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             now=now,
         )
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
-        loops = [
+        loops = (
             asyncio.create_task(dispatch.forever()),
             asyncio.create_task(Sweep(database, runtime).forever(SWEEP_EVERY)),
-            asyncio.create_task(clear_leftovers(worker)),
-        ]
-        stack.push_async_callback(_stop, loops)
+        )
+        clearing = asyncio.create_task(clear_leftovers(worker))
+        stack.push_async_callback(_stop, *loops, clearing)
         yield Parts(
             config=config,
             database=database,
@@ -141,10 +143,11 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             submit=submit,
             storage=storage,
             metrics=opening.host.metrics,
+            loops=loops,
         )
 
 
-async def _stop(loops: list[asyncio.Task[None]]) -> None:
+async def _stop(*loops: asyncio.Task[None]) -> None:
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
@@ -175,20 +178,22 @@ async def serve(config: Config) -> None:
         )
         port = sockets[0].getsockname()[1]
         log.info("serving TES at http://%s:%d", config.server.host_name, port)
-        await _until_broken(door, sockets, parts.database)
+        await _until_broken(door, sockets, parts)
 
 
-async def _until_broken(door: Door, sockets: list[socket.socket], database: Database) -> None:
+async def _until_broken(door: Door, sockets: list[socket.socket], parts: Parts) -> None:
+    """A server that can keep nothing, or whose loops do not run, is better started anew."""
     serving = asyncio.create_task(door.serve(sockets))
-    broken = asyncio.create_task(database.broken())
-    await asyncio.wait({serving, broken}, return_when=asyncio.FIRST_COMPLETED)
-    if not broken.done():
-        broken.cancel()
-        await serving
-        return
+    broken = asyncio.create_task(parts.database.broken())
+    await asyncio.wait({serving, broken, *parts.loops}, return_when=asyncio.FIRST_COMPLETED)
     door.should_exit = True
     await serving
-    raise Unavailable(broken.result())
+    for loop in parts.loops:
+        if loop.done():
+            loop.result()
+    if broken.done():
+        raise Unavailable(broken.result())
+    broken.cancel()
 
 
 def _api(parts: Parts) -> ASGIApp:

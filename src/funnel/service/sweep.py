@@ -36,20 +36,25 @@ class Sweep:
                 log.warning("the sweep must wait: %s", error)
             await asyncio.sleep(every.total_seconds())
 
-    async def once(self) -> int:
-        """How many containers were removed."""
-        gone = 0
+    async def once(self) -> None:
         for one in await self._runtime.found():
             if one.age >= self._grace.total_seconds() and await self._is_over(one):
-                log.info("removing container %s, which nobody works on", one.name)
-                await self._runtime.remove(one.id, grace=NOW)
-                gone += 1
-        return gone
+                await self._remove(one)
+
+    async def _remove(self, one: Found) -> None:
+        log.info("removing container %s, which nobody works on", one.name)
+        try:
+            await self._runtime.remove(one.id, grace=NOW)
+        except (FunnelError, OSError) as error:
+            log.warning("container %s stays for now: %s", one.name, error)
 
     async def _is_over(self, one: Found) -> bool:
-        task_id = TaskId(one.labels.get(LABEL_TASK, ""))
+        task_id = one.labels.get(LABEL_TASK)
+        if task_id is None:
+            # One of the short-lived ones, which look into an image or clean up.
+            return not one.running
         try:
-            progress = await self._tasks.progress(task_id)
+            progress = await self._tasks.progress(TaskId(task_id))
         except NotFound:
             return True
         return is_final(progress.state) or str(progress.fence) != one.labels.get(LABEL_ATTEMPT)

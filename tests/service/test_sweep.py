@@ -1,0 +1,35 @@
+"""Containers that nobody works on are removed, and no others."""
+
+from datetime import timedelta
+
+from attempts import Bench, step
+
+from funnel.core.container import LABEL_ATTEMPT, LABEL_TASK, Container
+from funnel.core.task import TaskId
+from funnel.ports import Runtime
+from funnel.service.sweep import Sweep
+
+
+async def made(runtime: Runtime, name: str, task_id: str, attempt: int = 1) -> str:
+    labels = {LABEL_TASK: task_id, LABEL_ATTEMPT: str(attempt)}
+    return await runtime.create(
+        Container(name=name, image="alpine", command=("hello",), labels=labels)
+    )
+
+
+async def names(runtime: Runtime) -> list[str]:
+    return sorted(one.name for one in await runtime.found())
+
+
+async def test_what_belongs_to_an_attempt_at_work_stays(bench: Bench) -> None:
+    working, over = await bench.create(step("hello")), await bench.create(step("hello"))
+    await bench.cancel(over)
+    runtime = bench.runtime
+    await made(runtime, "working", working)
+    await made(runtime, "over", over)
+    await made(runtime, "stale", working, attempt=0)
+    await made(runtime, "unknown", TaskId("nobody"))
+    await Sweep(bench.database, runtime, grace=timedelta(hours=1)).once()
+    assert await names(runtime) == ["over", "stale", "unknown", "working"]
+    await Sweep(bench.database, runtime, grace=timedelta(0)).once()
+    assert await names(runtime) == ["working"]
