@@ -1,5 +1,6 @@
 """Each storage against what every storage must do."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,11 @@ class TestMemory(StorageSuite):
     @pytest.fixture
     def base(self) -> str:
         return "mem://store"
+
+
+class TestLocalWithoutNamelessFiles(TestLocal):
+    """As on a file system that has none."""
+
+    @pytest.fixture(autouse=True)
+    def nameless(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("funnel.safepath.whole.NAMELESS", os.O_TMPFILE)

@@ -189,3 +189,24 @@ def test_a_mount_whose_source_is_gone_holds_nothing(attempt: Attempt, tmp_path: 
     attempt.link("out/x", "/gone/x")
     with pytest.raises(Denied, match="leads out"):
         attempt.tree.kind("/out/x")
+
+
+async def test_after_a_failure_one_store_that_refuses_does_not_stop_the_rest(
+    attempt: Attempt,
+) -> None:
+    attempt.write("out/x", "1")
+    outputs = (output("/out/x", "mem://"), output("/out/x", "mem://b/x"))
+    assert len(await attempt.publish(*outputs, ok=False)) == 1
+    assert attempt.said(Level.ERROR) == ["upload failed"]
+
+
+def test_a_name_that_no_file_can_have_is_missing(attempt: Attempt) -> None:
+    assert attempt.tree.kind("/out/" + "n" * 300) is None
+
+
+def test_a_directory_with_too_many_names_is_refused(attempt: Attempt) -> None:
+    for name in "abc":
+        attempt.write(f"out/{name}")
+    assert attempt.tree.names("/out", most=3) == ["a", "b", "c"]
+    with pytest.raises(Denied, match="/out has more than 2"):
+        attempt.tree.names("/out", most=2)
