@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def server(folder: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def server(folder: Path, *flags: str) -> Generator[tuple[int, subprocess.Popen[bytes]]]:
     port = free_port()
     argv = [
         *(sys.executable, "-m", "funnel", "server", "run", "--Logger.Level", "error"),

@@ -130,9 +130,10 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             now=now,
         )
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
+        sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
         loops = (
             asyncio.create_task(dispatch.forever()),
-            asyncio.create_task(Sweep(database, runtime).forever(SWEEP_EVERY)),
+            asyncio.create_task(sweep.forever(SWEEP_EVERY)),
         )
         clearing = asyncio.create_task(clear_leftovers(worker))
         stack.push_async_callback(_stop, *loops, clearing)
@@ -224,5 +225,7 @@ async def run_worker(config: Config, spec: Spec) -> Task:
     async with AsyncExitStack() as stack:
         opening = Opening(stack, config)
         solo = Solo(ids(now)(), spec, now)
+        # A server on the same work directory must not take its containers for leftovers.
+        opening.host = replace(opening.host, deployment=solo.task_id)
         worker, _ = await opening.worker(solo, await opening.storage())
         return await solo.run(worker.run)

@@ -11,9 +11,9 @@ from funnel.core.container import Stream
 from funnel.core.error import NotFound
 from funnel.plugins import Host
 from funnel.ports import Runtime
-from funnel.runtime.docker import PLUGIN, Settings
+from funnel.runtime.docker import PLUGIN
 from funnel.runtime.fake import FakeRuntime, Inside
-from funnel.runtime.settings import Profile
+from funnel.runtime.settings import Profile, Settings
 from funnel.testing.runtime import RuntimeSuite
 
 IMAGE = "alpine"

@@ -18,8 +18,8 @@ from funnel.core.error import CannotStart, Unavailable
 from funnel.plugins import Host
 from funnel.ports import Runtime
 from funnel.runtime.address import candidates
-from funnel.runtime.docker import PLUGIN, Settings
-from funnel.runtime.settings import Entrypoint, Profile, PullPolicy
+from funnel.runtime.docker import PLUGIN
+from funnel.runtime.settings import Entrypoint, Profile, PullPolicy, Settings
 from funnel.testing.runtime import NOW, SOON, output
 
 pytestmark = pytest.mark.engine

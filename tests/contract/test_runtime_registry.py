@@ -20,9 +20,9 @@ from funnel.core.error import Unavailable
 from funnel.plugins import Host
 from funnel.ports import Runtime
 from funnel.runtime.address import candidates
-from funnel.runtime.docker import PLUGIN, Settings
+from funnel.runtime.docker import PLUGIN
 from funnel.runtime.engine import Refusal, reached, segment
-from funnel.runtime.settings import PullPolicy
+from funnel.runtime.settings import PullPolicy, Settings
 
 pytestmark = pytest.mark.engine
 

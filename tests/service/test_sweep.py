@@ -9,6 +9,8 @@ from funnel.core.task import TaskId
 from funnel.ports import Runtime
 from funnel.service.sweep import Sweep
 
+NOW = timedelta(0)
+
 
 async def made(runtime: Runtime, name: str, task_id: str, attempt: int = 1) -> str:
     labels = {LABEL_TASK: task_id, LABEL_ATTEMPT: str(attempt)}
@@ -29,7 +31,7 @@ async def test_what_belongs_to_an_attempt_at_work_stays(bench: Bench) -> None:
     await made(runtime, "over", over)
     await made(runtime, "stale", working, attempt=0)
     await made(runtime, "unknown", TaskId("nobody"))
-    await Sweep(bench.database, runtime, grace=timedelta(hours=1)).once()
+    await Sweep(bench.database, runtime, stop_grace=NOW, grace=timedelta(hours=1)).once()
     assert await names(runtime) == ["over", "stale", "unknown", "working"]
-    await Sweep(bench.database, runtime, grace=timedelta(0)).once()
+    await Sweep(bench.database, runtime, stop_grace=NOW, grace=NOW).once()
     assert await names(runtime) == ["working"]

@@ -21,11 +21,15 @@ class Sweep:
     Removes containers of this deployment whose attempt is over or unknown.
 
     A container younger than `grace` is left alone: it may be one whose mark is on its way.
+    One that runs has `stop_grace` to end, as it has with its worker.
     """
 
-    def __init__(self, tasks: Tasks, runtime: Runtime, *, grace: timedelta = GRACE) -> None:
+    def __init__(
+        self, tasks: Tasks, runtime: Runtime, *, stop_grace: timedelta, grace: timedelta = GRACE
+    ) -> None:
         self._tasks = tasks
         self._runtime = runtime
+        self._stop_grace = stop_grace
         self._grace = grace
 
     async def forever(self, every: timedelta) -> None:
@@ -44,7 +48,8 @@ class Sweep:
     async def _remove(self, one: Found) -> None:
         log.info("removing container %s, which nobody works on", one.name)
         try:
-            await self._runtime.remove(one.id, grace=NOW)
+            grace = self._stop_grace if one.running else NOW
+            await self._runtime.remove(one.id, grace=grace)
         except (FunnelError, OSError) as error:
             log.warning("container %s stays for now: %s", one.name, error)
 

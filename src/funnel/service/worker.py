@@ -116,8 +116,15 @@ class Worker:
     def heard(self, event: Change) -> None:
         """Count what was kept."""
         self.metrics.journaled(type(event).__name__)
-        if isinstance(event, Printed):
-            self.metrics.printed(event.stream)
+        match event:
+            case Printed(stream=stream):
+                self.metrics.printed(stream)
+            case Logged(message="download finished", fields=fields):
+                self.metrics.moved("in", int(fields["size"]))
+            case Logged(message="upload finished", fields=fields):
+                self.metrics.moved("out", int(fields["size"]))
+            case _:
+                pass
 
 
 class Try:
