@@ -158,6 +158,7 @@ def test_what_is_well_is_taken(good: Spec) -> None:
             "must be at most 2147483647",
         ),
         (spec(resources=Resources(ram_gb=-0.1)), "resources.ram_gb", "must not be negative"),
+        (spec(resources=Resources(ram_gb=1e308)), "resources.ram_gb", "must be at most 2147483647"),
         (
             spec(resources=Resources(disk_gb=float("inf"))),
             "resources.disk_gb",

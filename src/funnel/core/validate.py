@@ -167,8 +167,8 @@ def _resources(resources: Resources) -> Iterator[Problem]:
             yield Problem(f"resources.{name}", "must be a finite number")
         elif amount < 0:
             yield Problem(f"resources.{name}", "must not be negative")
-    if resources.cpu_cores > INT32:
-        yield Problem("resources.cpu_cores", f"must be at most {INT32}")
+        elif amount > INT32:
+            yield Problem(f"resources.{name}", f"must be at most {INT32}")
 
 
 def _tags(tags: Mapping[str, str], limits: Limits) -> Iterator[Problem]:
