@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -291,3 +293,32 @@ def test_what_is_swapped_in_between_is_not_listed(attempt: Attempt) -> None:
         with suppress(NotFound, Denied):
             assert "x/only-here" not in [one.name for one in attempt.tree.walk("/out", most=99)]
     (attempt.host / "only-here").unlink()
+
+
+LOCKED = """
+import sys
+from pathlib import Path
+from funnel.core.error import Denied
+from funnel.safepath import Tree, remove_tree
+
+root = Path(sys.argv[1])
+(root / "shut" / "inner").mkdir(parents=True)
+(root / "file").touch(mode=0)
+(root / "shut" / "inner").chmod(0)
+(root / "shut").chmod(0)
+tree, said = Tree((), root), []
+for look in (lambda: tree.open_file("/file"), lambda: list(tree.walk("/", most=9))):
+    try:
+        look()
+    except Denied as error:
+        said.append(str(error))
+print(len([one for one in said if "the server may not reach" in one]), remove_tree(root))
+"""
+
+
+def test_what_the_server_may_not_read_is_said_and_can_still_be_removed(attempt: Attempt) -> None:
+    """Root is stopped by no mode, so the look is without its powers."""
+    powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.getuid() == 0 else []
+    argv = [*powerless, sys.executable, "-c", LOCKED, str(attempt.root / "new")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("2 True\n", "")

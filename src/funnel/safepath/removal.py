@@ -2,7 +2,8 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -70,24 +71,31 @@ def _removed(member: _Member, top: int) -> bool:
 
 def _moved_up(name: str, top: int) -> bool:
     """Empty a directory: its files go, its directories move to the top."""
-    named = os.open(name, LOOK | os.O_DIRECTORY, dir_fd=top)
-    try:
-        with suppress(OSError):
-            Path(f"/proc/self/fd/{named}").chmod(0o700)
-        with entered(named) as folder:
-            done = [_taken(one, folder, top) for one in _some(folder)]
-        return any(done)
-    finally:
-        os.close(named)
+    with _unlocked(name, top) as named, entered(named) as folder:
+        done = [_taken(one, folder, top) for one in _some(folder)]
+    return any(done)
 
 
 def _taken(member: _Member, folder: int, top: int) -> bool:
     try:
         if member.is_directory:
             token = secrets.token_hex(16)
-            os.rename(member.name, token, src_dir_fd=folder, dst_dir_fd=top)
+            with _unlocked(member.name, folder):
+                os.rename(member.name, token, src_dir_fd=folder, dst_dir_fd=top)
         else:
             os.unlink(member.name, dir_fd=folder)
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def _unlocked(name: str, above: int) -> Generator[int]:
+    """A directory, named by a descriptor; its owner may read, change and move it."""
+    named = os.open(name, LOOK | os.O_DIRECTORY, dir_fd=above)
+    try:
+        with suppress(PermissionError):
+            Path(f"/proc/self/fd/{named}").chmod(0o700)
+        yield named
+    finally:
+        os.close(named)
