@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def test_a_second_server_on_one_database_is_refused(make_server: Callable[..., S
     first = make_server()
     done = subprocess.run(
         [
-            *("funnel", "server", "run", "--SQLite.Path", str(first.home / "funnel.db")),
+            *(sys.executable, "-m", "funnel", "server", "run"),
+            *("--SQLite.Path", str(first.home / "funnel.db")),
             *("--Server.HTTPPort", "0", "--Worker.WorkDir", str(first.home / "other")),
         ],
         capture_output=True,
