@@ -87,6 +87,22 @@ def test_all_mistakes_are_told_at_once_with_path_origin_and_nearest_name() -> No
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Worker: {MaxParallelTransfers: 0}",
+        "Worker: {LogTailSize: -1}",
+        "Worker: {DefaultRamGb: .nan}",
+        "Worker: {LogUpdateRate: -5s}",
+        "Local: {Cpus: -1}",
+        "SQLite: {Readers: 0}",
+    ],
+)
+def test_a_number_that_nothing_could_work_with_is_a_mistake(text: str) -> None:
+    (line,) = refused(text)
+    assert " expected " in line
+
+
 def test_a_setting_by_two_names_is_a_mistake() -> None:
     (line,) = refused("Server: {HTTPPort: 1, http_port: 2}")
     assert line == "Server.HTTPPort is given twice, the second time as http_port (funnel.yaml)"

@@ -66,6 +66,7 @@ def test_text_becomes_what_the_setting_holds(raw: Raw, kind: Any, value: object)
         ("green", Colour, "expected one of Red, DarkBlue, not 'green'"),
         ("5 parsecs", timedelta, "'5 parsecs' is not a duration, write it as in 10s, 5m"),
         (["1"], timedelta, "expected a duration such as 10s, not a list"),
+        ("-5s", timedelta, "expected a duration that is not negative, not '-5s'"),
         ({"a": "b"}, str, "expected one value, not a mapping"),
         ({"a": "b"}, tuple[str, ...], "expected a list, not a mapping"),
         (["a"], Mapping[str, str], "expected a mapping, not a list"),

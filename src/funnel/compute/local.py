@@ -15,7 +15,7 @@ from funnel.core.query import Scope, View
 from funnel.core.slots import GB, Slot, Waiting, choose, refusal, total
 from funnel.core.state import State, is_final
 from funnel.core.task import Resources, TaskId
-from funnel.core.value import Value
+from funnel.core.value import Amount, Count, Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Accept, Answer, Attempt, Clock, Job, Refuse, Tasks
 
@@ -34,15 +34,15 @@ Key: TypeAlias = tuple[TaskId, int]
 class Settings(Value, kw_only=True, rename="pascal"):
     """What tasks may hold on this machine."""
 
-    cpus: float = 0.0
+    cpus: Amount = 0.0
     """CPUs that tasks may hold together; 0 is all that this machine has."""
-    ram_gb: float = 0.0
+    ram_gb: Amount = 0.0
     """Memory, in 10^9 bytes, that tasks may hold together; 0 is all that this machine has."""
-    default_cpus: float = 1.0
+    default_cpus: Amount = 1.0
     """What a task holds that asks for no CPUs."""
-    default_ram_gb: float = 0.0
+    default_ram_gb: Amount = 0.0
     """What a task holds that asks for no memory."""
-    max_passes: int = 100
+    max_passes: Count = 100
     """How many smaller tasks may start before one that waits for room."""
 
 

@@ -59,7 +59,7 @@ def _read(raw: Raw, kind: Any) -> Any:
     if inner is not None:
         return _read_optional(raw, bare(inner))
     if kind is timedelta:
-        return _duration(raw)
+        return _wait(raw)
     if get_origin(kind) is tuple:
         return tuple(_read(one, bare(get_args(kind)[0])) for one in items(raw))
     if get_origin(kind) in {Mapping, dict}:
@@ -76,12 +76,21 @@ def _read_optional(raw: Raw, kind: Any) -> Any:
     """For None, a timeout says `disabled`, as the reference writes it, or is negative."""
     if raw is None or raw == "" or (isinstance(raw, dict) and _disabled(raw)):
         return None
-    value = _read(raw, kind)
-    return None if isinstance(value, timedelta) and value < timedelta(0) else value
+    if kind is not timedelta:
+        return _read(raw, kind)
+    duration = _duration(raw)
+    return None if duration < timedelta(0) else duration
 
 
 def _disabled(raw: Mapping[str, Raw]) -> bool:
     return [(key.lower(), value) for key, value in raw.items()] == [("disabled", "true")]
+
+
+def _wait(raw: Raw) -> timedelta:
+    duration = _duration(raw)
+    if duration < timedelta(0):
+        raise Invalid(f"expected a duration that is not negative, not {raw!r}")
+    return duration
 
 
 def _duration(raw: Raw) -> timedelta:

@@ -27,7 +27,7 @@ from funnel.core.query import Scope, View
 from funnel.core.slots import GB
 from funnel.core.state import State, is_final
 from funnel.core.task import ExecutorLog, Task, TaskId
-from funnel.core.value import Value
+from funnel.core.value import Amount, Count, Some, Value
 from funnel.metrics import Metrics
 from funnel.ports import Clock, Record, Runtime, Storage
 from funnel.service.executor import Bench, Run
@@ -56,9 +56,9 @@ class WorkerSettings(Value, kw_only=True, rename="pascal"):
     """Keep those files when an attempt has ended, to look into them."""
     log_update_rate: timedelta = timedelta(seconds=5)
     """How often what a container prints is kept for readers; 0 is once, at its end."""
-    log_tail_size: int = 10_000
+    log_tail_size: Count = 10_000
     """How many bytes of each stream are kept for readers; 0 is none."""
-    max_parallel_transfers: int = 10
+    max_parallel_transfers: Some = 10
     """Files of one task that are brought or stored at once."""
     polling_rate: timedelta = timedelta(seconds=5)
     """Taken for the sake of old files; a cancel needs no polling."""
@@ -68,9 +68,9 @@ class WorkerSettings(Value, kw_only=True, rename="pascal"):
     """Copy local inputs rather than mount them where they are."""
     stop_grace: timedelta = timedelta(seconds=10)
     """Between asking a container to stop and killing it."""
-    default_cpu_cores: int = 1
+    default_cpu_cores: Count = 1
     """The limit of a container whose task asks for no CPUs."""
-    default_ram_gb: float = 0.0
+    default_ram_gb: Amount = 0.0
     """The limit, in 10^9 bytes, of a container whose task asks for no memory; 0 is none."""
 
     @property
