@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -72,6 +73,13 @@ def test_a_mistake_is_told_in_one_line(call: Call, words: tuple[str, ...], says:
     assert answer.err.startswith(says)
     assert answer.err.count("\n") == 1
     assert answer.out == ""
+
+
+def test_a_fault_of_the_system_is_told_in_one_line_too(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = call("server", "run", "--Logger.OutputFile", "file/x.log")
+    assert answer.code == 1
+    assert answer.err == f"Error: cannot use {tmp_path}/file/x.log: Not a directory\n"
 
 
 def test_version_has_the_lines_of_the_reference(call: Call) -> None:

@@ -169,6 +169,13 @@ def test_a_file_is_held_until_it_is_let_go(path: Path) -> None:
         pass
 
 
+def test_a_place_where_no_file_can_be_is_told_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = "cannot be made there: .*; choose another SQLite.Path"
+    with pytest.raises(Unavailable, match=words), held(tmp_path / "file" / "funnel.db"):
+        pass
+
+
 @pytest.fixture
 def ours(path: Path, db: sqlite3.Connection) -> sqlite3.Connection:
     migrate(db, path, migrations())

@@ -15,8 +15,7 @@ PRIVATE = 0o600
 @contextmanager
 def held(path: Path) -> Generator[None]:
     """Keep the file to this process; its lock is `<file>.lock`, and falls when we die."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    lock = _lock(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -29,6 +28,16 @@ def held(path: Path) -> Generator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _lock(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    except OSError as error:
+        raise Unavailable(
+            f"database {path} cannot be made there: {error.strerror}; choose another SQLite.Path"
+        ) from error
 
 
 def make_private(path: Path) -> None:
