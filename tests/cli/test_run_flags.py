@@ -167,7 +167,7 @@ def test_paths_count_from_the_current_directory(call: Call, tmp_path: Path) -> N
         (("--exec", "echo 'a"), 'cannot split "echo \'a" as a shell does: no closing quotation'),
         (("a", "-C", "k=none.txt"), "cannot read none.txt: No such file"),
         (("a", "--cpu", "many"), "Invalid value for '--cpu': 'many' is not a valid integer"),
-        (("a", "--vol", "relative"), "invalid task message:"),
+        (("a", "--vol", "relative"), "not a task: volumes[0] must be an absolute path\n"),
     ],
 )
 def test_mistakes_are_refused_before_anything_happens(

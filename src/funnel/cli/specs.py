@@ -1,6 +1,7 @@
 """Tasks from files."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from json import JSONDecodeError, JSONDecoder
 from pathlib import Path
 
@@ -48,12 +49,24 @@ def _texts(content: bytes, where: str) -> Iterator[bytes]:
         at = end
 
 
-def _checked(text: bytes, where: str) -> Spec:
-    try:
-        spec = read_spec(text)
+def checked(spec: Spec, *, where: str) -> Spec:
+    """A task that may be sent. Raises `Invalid` with all that is wrong in one line."""
+    with _told(where):
         check(spec)
+    return spec
+
+
+def _checked(text: bytes, where: str) -> Spec:
+    with _told(where):
+        spec = read_spec(text)
+    return checked(spec, where=where)
+
+
+@contextmanager
+def _told(where: str) -> Generator[None]:
+    try:
+        yield
     except Invalid as error:
         problems = error.problems or (Problem("", str(error)),)
         lines = [" ".join(filter(None, (one.field, one.message))) for one in problems]
         raise Invalid(f"{where}: {'; '.join(lines)}", error.problems) from error
-    return spec

@@ -12,12 +12,12 @@ from funnel.cli.output import print_json
 from funnel.cli.run.build import spec
 from funnel.cli.run.flags import RunCommand, given
 from funnel.cli.run.scatter import scattered, text_of
+from funnel.cli.specs import checked
 from funnel.cli.talk import server_option
 from funnel.cli.waiting import ended
 from funnel.client.http import Client
 from funnel.core.error import FunnelError
 from funnel.core.task import Spec, TaskId
-from funnel.core.validate import check
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,7 +81,7 @@ def _text(*names: str, metavar: str, about: str) -> Callable[[F], F]:
 def run(ctx: click.Context, /, **flags: Any) -> None:
     base = given(ctx)
     tasks = [*scattered(ctx, base, flags["scatter"])] if flags["scatter"] else [base]
-    specs = [_checked(spec(one, text_of)) for one in tasks]
+    specs = [checked(spec(one, text_of), where="not a task") for one in tasks]
     if flags["show"]:
         for one in specs:
             print_json(one)
@@ -109,8 +109,3 @@ async def _over(client: Client, task_id: str) -> None:
         await ended(client, TaskId(task_id))
     except FunnelError as error:
         click.echo(f"Warning: not waiting for {task_id}: {error}", err=True)
-
-
-def _checked(spec: Spec) -> Spec:
-    check(spec)
-    return spec
