@@ -37,7 +37,7 @@ from funnel.service.output import Pace
 from funnel.service.publish import publish
 from funnel.service.remains import Remains
 from funnel.service.stage import Transfers, stage
-from funnel.service.together import alongside, together
+from funnel.service.together import alongside, together, undisturbed
 from funnel.service.workplace import Workplace
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ class Try:
             end = "OVER"
         finally:
             metrics.attempt_ended(end, (self._worker.now() - began).total_seconds())
-        await asyncio.shield(self._leave())
+        await undisturbed(self._leave())
 
     async def _outcome(self, journal: Journal, before: Progress) -> Outcome:
         try:

@@ -1,0 +1,32 @@
+import asyncio
+
+import pytest
+
+from funnel.service.together import undisturbed
+
+
+async def test_what_must_be_done_is_done_before_a_cancel_is_heard() -> None:
+    gate, done = asyncio.Event(), list[str]()
+
+    async def job() -> None:
+        await gate.wait()
+        done.append("cleared")
+
+    waiting = asyncio.create_task(undisturbed(job()))
+    await asyncio.sleep(0)
+    for _ in range(2):
+        waiting.cancel()
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert done == ["cleared"]
+
+
+async def test_a_failure_is_raised_as_itself() -> None:
+    async def job() -> None:
+        raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        await undisturbed(job())
