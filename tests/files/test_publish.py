@@ -48,6 +48,15 @@ async def test_what_is_missing_is_a_warning(attempt: Attempt) -> None:
     assert attempt.said(Level.WARNING) == ["output does not exist", "no file matches the output"]
 
 
+async def test_a_file_that_is_only_held_a_place_for_is_missing(attempt: Attempt) -> None:
+    outputs = (output("/made", "mem://b/made"), output("/etc/not", "mem://b/not"))
+    await attempt.stage(Spec(executors=(STEP,), outputs=outputs))
+    (attempt.root / "made").write_bytes(b"")
+    await attempt.publish(*outputs)
+    assert await attempt.stored() == {"made": ""}
+    assert attempt.said(Level.WARNING) == ["output does not exist"]
+
+
 async def test_what_is_missing_is_an_error_where_that_is_asked_for(attempt: Attempt) -> None:
     attempt.write("out/x", "1")
     outputs = (output("/out/none", "mem://b/n"), output("/out/x", "mem://b/x"))

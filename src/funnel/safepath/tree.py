@@ -26,6 +26,8 @@ from funnel.safepath.whole import whole_file
 LINKS: Final = 40
 """As many links on one way as the kernel follows."""
 STEPS: Final = 5_000
+UNTOUCHED: Final = 271_828_182 * 10**9
+"""A time, in nanoseconds, at which nobody changed a file of a task."""
 READ: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -119,6 +121,17 @@ class Tree:
         ):
             yield made
             os.fchmod(made, mode)
+
+    def hold_place(self, path: str, mode: int) -> None:
+        """An empty file to mount, which `is_untouched` until somebody opens it to write."""
+        with self.new_file(path, mode) as made:
+            os.utime(made, ns=(UNTOUCHED, UNTOUCHED))
+
+    def is_untouched(self, path: str) -> bool:
+        """Whether it is only held a place for. Raises `NotFound`."""
+        with self._found(parts(path)) as spot:
+            found = os.fstat(spot.fd)
+            return not found.st_size and found.st_mtime_ns == UNTOUCHED
 
     def _inside(self, one: "_Ahead", most: int) -> Iterator["_Ahead"]:
         """The members of a directory, last first."""

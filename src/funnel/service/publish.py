@@ -147,7 +147,7 @@ def _found(output: Output, tree: Tree) -> Iterator[Found]:
 
 def _whole(path: str, url: str, kind: FileType, tree: Tree) -> Iterator[Found]:
     found = tree.kind(path)
-    if found is None:
+    if found is None or (found is Kind.FILE and tree.is_untouched(path)):
         yield _missing("output does not exist", path, url)
     elif found is Kind.DIRECTORY:
         yield from _members(path, url, tree)

@@ -95,8 +95,7 @@ def _make(plan: Plan, root: Path) -> None:
             tree.make_directory(above, EVERYBODY)
     for file in plan.files:
         if tree.kind(file) is None:
-            with tree.new_file(file, mode=0o666):
-                pass
+            tree.hold_place(file, mode=0o666)
 
 
 def _empty_places(plan: Plan, root: Path) -> Sequence[str]:
