@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import os
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -60,6 +61,17 @@ def _files_of(config: Config) -> tuple[Path, ...]:
     return tuple(path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".lock"))
 
 
+def _make_work_dir(path: Path) -> None:
+    """Better refused now than with every task."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise Unavailable(f"cannot make Worker.WorkDir {path}: {error.strerror}") from error
+    if not writable:
+        raise Unavailable(f"Worker.WorkDir {path} is not writable; choose another directory")
+
+
 class Opening:
     """Opens adapters by name with their settings; all are closed in reverse."""
 
@@ -115,6 +127,7 @@ class Parts:
 @asynccontextmanager
 async def server(config: Config) -> AsyncGenerator[Parts]:
     """Everything the server is made of, opened in order, working, and closed in reverse."""
+    await asyncio.to_thread(_make_work_dir, Path(config.worker.work_dir))
     async with AsyncExitStack() as stack:
         opening = Opening(stack, config)
         database: Database = await opening.open("database", config.database)
@@ -171,6 +184,7 @@ async def serve(config: Config) -> None:
             uvicorn.Config(
                 _api(parts),
                 lifespan="off",
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -49,5 +49,7 @@ def set_up(*, level: str, formatter: str, output_file: str = "") -> None:
         to = logging.StreamHandler(sys.stderr)
     to.setFormatter(JsonFormatter() if formatter == "json" else TextFormatter())
     logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[to], force=True)
-    for noisy in ("asyncio", "aiohttp", "uvicorn.access", "uvicorn.error"):
+    for noisy in ("asyncio", "aiohttp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It warns of whatever a caller sends, and says of itself what we say as well.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)

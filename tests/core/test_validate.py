@@ -37,6 +37,16 @@ def test_an_empty_task_is_told_what_it_needs() -> None:
     )
 
 
+def test_two_files_cannot_be_stored_at_one_url() -> None:
+    one, other = Output(path="/out/a", url="file:///x"), Output(path="/out/b", url="file:///x")
+    assert problems(spec(outputs=(one, other))) == [
+        ("outputs[1].url", "is also outputs[0].url, of another path")
+    ]
+    check(spec(outputs=(one, one)))
+    patterns = (Output(path="/out/*.a", url="file:///x"), Output(path="/out/*.b", url="file:///x"))
+    check(spec(outputs=patterns))
+
+
 def test_everything_wrong_is_told_at_once_in_the_order_of_the_task() -> None:
     wrong = Spec(
         executors=(Executor(image="", command=()),),

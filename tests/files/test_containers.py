@@ -104,7 +104,7 @@ async def test_what_one_executor_prints_another_can_read(attempt: Attempt) -> No
     captured = attempt.root.parent / "captured"
     captured.write_text(run(attempt, "echo printed"))
     for path in ("/logs/one", "/two"):
-        place(captured, path, attempt.tree)
+        place([captured], path, attempt.tree)
     assert run(attempt, "cat /logs/one /two", "--user=1234") == "printed\nprinted\n"
 
 

@@ -157,7 +157,7 @@ def test_standard_output_goes_nowhere_else(attempt: Attempt, plant: Plant, path:
     plant(attempt, "out/x")
     captured = attempt.write("../captured", "printed")
     with suppress(FunnelError):
-        place(captured, path, attempt.tree)
+        place([captured], path, attempt.tree)
         with attempt.tree.open_file(path) as file:
             assert file.read() == b"printed"
 
@@ -168,7 +168,7 @@ def test_standard_output_is_not_written_into_an_input(attempt: Attempt) -> None:
     attempt.link("out/x", "/data")
     captured = attempt.write("../captured", "printed")
     with pytest.raises(Denied, match="lies in an input"):
-        place(captured, "/out/x/log", attempt.tree)
+        place([captured], "/out/x/log", attempt.tree)
 
 
 def test_standard_output_replaces_what_was_planted_under_its_name(attempt: Attempt) -> None:
@@ -176,7 +176,7 @@ def test_standard_output_replaces_what_was_planted_under_its_name(attempt: Attem
     fifo(attempt, "out/p")
     attempt.link("out/l", attempt.secret)
     for name in ("/out/p", "/out/l"):
-        place(captured, name, attempt.tree)
+        place([captured], name, attempt.tree)
         assert (attempt.root / name[1:]).read_text() == "printed"
         assert not (attempt.root / name[1:]).is_symlink()
 
@@ -234,12 +234,12 @@ def test_a_file_in_the_way_is_said_to_be(attempt: Attempt) -> None:
     attempt.write("out/file")
     captured = attempt.write("../captured", "printed")
     with pytest.raises(NotFound, match="there is no /out/file"):
-        place(captured, "/out/file/log", attempt.tree)
+        place([captured], "/out/file/log", attempt.tree)
     attempt.made("out/folder")
     with pytest.raises(Denied, match="/out/folder cannot be used"):
-        place(captured, "/out/folder", attempt.tree)
+        place([captured], "/out/folder", attempt.tree)
     with pytest.raises(Denied, match="not the path of a file"):
-        place(captured, "/", attempt.tree)
+        place([captured], "/", attempt.tree)
 
 
 def swapping(attempt: Attempt, stop: threading.Event) -> None:
@@ -283,7 +283,7 @@ def test_what_is_swapped_in_between_is_not_written_to(attempt: Attempt) -> None:
     captured = attempt.write("../captured", "printed")
     for _ in range(1_000):
         with suppress(NotFound, Denied):
-            place(captured, "/out/x/log", attempt.tree)
+            place([captured], "/out/x/log", attempt.tree)
 
 
 @pytest.mark.usefixtures("swapped")

@@ -169,3 +169,17 @@ def test_nothing_is_left_behind(server: Server) -> None:
     until(lambda: not list((server.home / "work").glob(f"{task_id}*")))
     names = subprocess.run(["docker", "ps", "-a"], capture_output=True, text=True, check=True)
     assert task_id not in names.stdout
+
+
+def test_both_streams_may_go_to_one_file(server: Server) -> None:
+    stored = server.files / "both.txt"
+    executor = {
+        "image": "alpine",
+        "command": ["sh", "-c", "echo out; echo err >&2"],
+        "stdout": "/logs/both",
+        "stderr": "/logs/both",
+    }
+    outputs = [{"path": "/logs/both", "url": f"file://{stored}"}]
+    task = server.wait(server.create_task({"executors": [executor], "outputs": outputs}))
+    assert task["state"] == "COMPLETE", log(task)["system_logs"]
+    assert stored.read_text() == "out\nerr\n"

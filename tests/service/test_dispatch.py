@@ -32,9 +32,12 @@ class Ledger:
         self.resumed: list[Job] = []
         self.errors: list[Exception] = []
         self.refuses: set[TaskId] = set()
+        self.stumbles: set[TaskId] = set()
 
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
         self._fail()
+        if any(one.task.id in self.stumbles for one in attempts):
+            raise OverflowError("a fault of ours")
         self.submitted += [(one.task.id, one.fence) for one in attempts]
         return [self._answer(one.task.id) for one in attempts]
 
@@ -120,6 +123,16 @@ async def test_what_is_unknown_is_asked_again(
     await until(lambda: backend.submitted)
     await _stop(loop)
     assert backend.submitted == [(one, 1)]
+
+
+async def test_one_that_the_backend_stumbles_over_holds_up_nobody(
+    database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
+) -> None:
+    ids = await create(database, 4)
+    backend.stumbles = {ids[1]}
+    await dispatch.once()
+    assert sorted(one for one, _ in backend.submitted) == sorted({*ids} - {ids[1]})
+    assert (await database.progress(ids[1])).native_id == ""
 
 
 async def test_an_attempt_that_began_unnoted_is_submitted_again(

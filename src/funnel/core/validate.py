@@ -11,7 +11,7 @@ from msgspec import json
 from funnel.core.error import Invalid, Problem
 from funnel.core.image import objection
 from funnel.core.path import parts, text
-from funnel.core.task import Executor, Input, Output, Resources, Spec
+from funnel.core.task import Executor, FileType, Input, Output, Resources, Spec
 from funnel.core.value import Value
 from funnel.core.wildcard import has_wildcard
 
@@ -73,6 +73,7 @@ def _problems(spec: Spec, limits: Limits) -> Iterator[Problem]:
     yield from _outputs(spec.outputs, limits)
     yield from _volumes(spec.volumes, limits)
     yield from _twice(spec)
+    yield from _one_place(spec.outputs)
     yield from _resources(spec.resources)
     yield from _tags(spec.tags, limits)
     yield from _nul(spec)
@@ -150,6 +151,17 @@ def _twice(spec: Spec) -> Iterator[Problem]:
         found = seen.get(_canonical(volume))
         if volume and found is not None:
             yield _also(f"volumes[{at}]", volume, found)
+
+
+def _one_place(outputs: tuple[Output, ...]) -> Iterator[Problem]:
+    """Two files stored at one URL would leave one of them; patterns add names to theirs."""
+    seen: dict[str, int] = {}
+    for at, one in enumerate(outputs):
+        if not one.url or one.type is FileType.DIRECTORY or has_wildcard(one.path):
+            continue
+        first = seen.setdefault(one.url, at)
+        if _canonical(one.path) != _canonical(outputs[first].path):
+            yield Problem(f"outputs[{at}].url", f"is also outputs[{first}].url, of another path")
 
 
 def _also(where: str, path: str, first: int) -> Problem:

@@ -90,12 +90,24 @@ class Dispatch:
         except (FunnelError, OSError) as error:
             await self._put_back([claim for claim, _ in wanted], error)
             return
+        except Exception as error:
+            log.exception("submitting %d attempts to %s failed", len(wanted), self._queue)
+            await self._one_by_one([claim for claim, _ in wanted], error)
+            return
         await asyncio.gather(
             *(
                 self._done(claim, self._facts(one, answer))
                 for (claim, one), answer in zip(wanted, answers, strict=True)
             )
         )
+
+    async def _one_by_one(self, claims: Sequence[Claim], error: Exception) -> None:
+        """One that the backend stumbles over must not hold up the others."""
+        if len(claims) == 1:
+            await self._put_back(claims, error)
+            return
+        for claim in claims:
+            await self._submit([claim])
 
     async def _attempt(self, claim: Claim) -> Attempt | None:
         """

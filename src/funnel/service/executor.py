@@ -5,7 +5,7 @@ import shlex
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from funnel.core.container import (
@@ -151,13 +151,15 @@ class Run:
         return exited.code
 
     async def _place(self, capturing: Capturing, plan: Plan) -> None:
+        wanted: dict[str, list[Path]] = {}
         for path, stream in (
             (self._executor.stdout, Stream.STDOUT),
             (self._executor.stderr, Stream.STDERR),
         ):
             if path:
-                tree = self._bench.tree(plan)
-                await asyncio.to_thread(place, capturing.path(stream), path, tree)
+                wanted.setdefault(path, []).append(capturing.path(stream))
+        for path, sources in wanted.items():
+            await asyncio.to_thread(place, sources, path, self._bench.tree(plan))
 
     async def _watched(self, container_id: str, plan: Plan, capturing: Capturing) -> Exited:
         """Start it, unless it has been, feed it, and keep what it prints until it ends."""

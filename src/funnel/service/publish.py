@@ -72,10 +72,16 @@ async def publish(
     return logs
 
 
-def place(source: Path, path: str, tree: Tree) -> None:
-    """Put a file of ours at a container path, for later executors and as an output; blocks."""
-    with source.open("rb") as captured, tree.new_file(path) as made:
-        copy(captured, made)
+def place(sources: Sequence[Path], path: str, tree: Tree) -> None:
+    """
+    Put files of ours, one behind the other, at a container path; blocks.
+
+    Later executors find them there, and outputs.
+    """
+    with tree.new_file(path) as made:
+        for source in sources:
+            with source.open("rb") as captured:
+                copy(captured, made)
 
 
 def _level(reason: Reason, *, strict: bool, ok: bool) -> Level | None:
