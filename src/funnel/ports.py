@@ -233,6 +233,10 @@ class Images(Protocol):
         ...
 
 
+def unheard() -> None:
+    """For who need not be told."""
+
+
 class Containers(Protocol):
     """
     Containers by the id the engine gave them. Raises `Unavailable` when it does not answer.
@@ -253,8 +257,14 @@ class Containers(Protocol):
         """Start, or leave running. Raises `CannotStart`."""
         ...
 
-    async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
-        """Write the file to its standard input and close that; a closed pipe is no error."""
+    async def feed(
+        self, container_id: str, stdin: IO[bytes], *, fed: Callable[[], object] = unheard
+    ) -> None:
+        """
+        Write the file to its standard input and close that; a closed pipe is no error.
+
+        `fed` is called once the engine has all of it, and needs us no more.
+        """
         ...
 
     def follow(self, container_id: str, *, skip: Mapping[Stream, int]) -> AsyncIterator[Chunk]:

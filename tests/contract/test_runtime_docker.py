@@ -147,6 +147,19 @@ async def test_output_comes_while_the_container_runs(runtime: Runtime) -> None:
         await first_line(runtime, container_id)
 
 
+@pytest.mark.parametrize("size", [1, 150_000, 3_000_000])
+async def test_what_is_fed_arrives_without_us(runtime: Runtime, size: int) -> None:
+    """Once the engine says it has all, we may die: nothing is cut off."""
+    fed = asyncio.Event()
+    container_id = await started(runtime, shell("sleep 0.5; wc -c", stdin=True))
+    feeding = asyncio.create_task(runtime.feed(container_id, BytesIO(b"x" * size), fed=fed.set))
+    await fed.wait()
+    feeding.cancel()
+    await runtime.wait(container_id)
+    seen = await output(runtime, container_id)
+    assert seen[Stream.STDOUT].split() == [str(size).encode()]
+
+
 async def test_feeding_ends_when_the_container_does(runtime: Runtime) -> None:
     container_id = await started(runtime, shell("echo ready; sleep 600", stdin=True))
     await first_line(runtime, container_id)

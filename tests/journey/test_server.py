@@ -92,6 +92,25 @@ def test_a_stopped_server_leaves_containers_to_the_next(make_server: Callable[..
     assert task["logs"][0]["logs"][0]["stdout"] == "done\n"
 
 
+def test_a_stop_in_the_moment_of_a_start_tears_nothing_apart(
+    make_server: Callable[..., Server],
+) -> None:
+    server = make_server()
+    (server.files / "in").write_text("fed\n")
+    given = [{"path": "/in", "url": f"file://{server.files}/in"}]
+    reads = {"image": "alpine", "command": ["sh", "-c", "cat; sleep 1"], "stdin": "/in"}
+    made: list[str] = []
+    for _ in range(3):
+        made.append(server.create_task({"executors": [reads, reads], "inputs": given}))
+        until(lambda: containers(made[-1]))
+        server.stop()
+        server.start()
+    for task_id in made:
+        task = server.wait(task_id)
+        assert task["state"] == "COMPLETE", task["logs"][0]["system_logs"]
+        assert [one["stdout"] for one in task["logs"][0]["logs"]] == ["fed\n", "fed\n"]
+
+
 def test_a_second_server_on_one_database_is_refused(make_server: Callable[..., Server]) -> None:
     first = make_server()
     done = subprocess.run(

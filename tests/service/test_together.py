@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from funnel.service.together import undisturbed
+from funnel.service.together import lingering, undisturbed
 
 
 async def test_what_must_be_done_is_done_before_a_cancel_is_heard() -> None:
@@ -30,3 +30,22 @@ async def test_a_failure_is_raised_as_itself() -> None:
 
     with pytest.raises(OSError, match="no"):
         await undisturbed(job())
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(60.0, True), (0.0, False)])
+async def test_what_lingers_has_so_long_to_end(seconds: float, *, ends: bool) -> None:
+    gate, said = asyncio.Event(), list[str]()
+
+    async def job() -> None:
+        await gate.wait()
+        said.append("ended")
+
+    waiting = asyncio.create_task(lingering(job(), seconds))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    if ends:
+        gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert said == (["ended"] if ends else [])

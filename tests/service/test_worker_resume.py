@@ -1,7 +1,7 @@
 """A worker goes on where another one, which died, had stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import IO
 
 import pytest
@@ -25,6 +25,7 @@ from funnel.core.event import (
 )
 from funnel.core.state import State
 from funnel.core.task import Input, Output, OutputFileLog, TaskId
+from funnel.ports import unheard
 from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.testing.build import EPOCH
 
@@ -172,8 +173,10 @@ async def test_outputs_are_not_stored_twice(bench: Bench) -> None:
 
 async def test_standard_input_that_was_cut_off_is_lost(bench: Bench, programs: Programs) -> None:
     class StuckFeed(FakeRuntime):
-        async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
-            del container_id, stdin
+        async def feed(
+            self, container_id: str, stdin: IO[bytes], *, fed: Callable[[], object] = unheard
+        ) -> None:
+            del container_id, stdin, fed
             await asyncio.Event().wait()
 
     async def reads(inside: Inside) -> int:
@@ -197,8 +200,10 @@ async def test_standard_input_that_was_cut_off_is_lost(bench: Bench, programs: P
 
 async def test_a_failing_feed_ends_the_attempt(bench: Bench, programs: Programs) -> None:
     class NoFeed(FakeRuntime):
-        async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
-            del container_id, stdin
+        async def feed(
+            self, container_id: str, stdin: IO[bytes], *, fed: Callable[[], object] = unheard
+        ) -> None:
+            del container_id, stdin, fed
             raise BrokenPipeError("the engine went away")
 
     bench.runtime = NoFeed(programs)

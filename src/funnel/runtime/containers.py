@@ -3,7 +3,7 @@
 import asyncio
 import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from funnel.core.error import CannotStart, Conflict, NotFound, Unavailable
 from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.plugins import Host
-from funnel.ports import Clock
+from funnel.ports import Clock, unheard
 from funnel.runtime.address import candidates
 from funnel.runtime.engine import Engine, Late, Refusal, reached
 from funnel.runtime.fault import cannot_start, may_be_of_init, of_init
@@ -103,9 +103,11 @@ class DockerRuntime:
                 raise NotFound(f"no container {container_id}") from refusal
             raise cannot_start(str(refusal)) or refusal from refusal
 
-    async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
+    async def feed(
+        self, container_id: str, stdin: IO[bytes], *, fed: Callable[[], object] = unheard
+    ) -> None:
         # Some engines keep the connection open when nobody is left to read.
-        await first_of(feed(self._engine, container_id, stdin), self._over(container_id))
+        await first_of(feed(self._engine, container_id, stdin, fed), self._over(container_id))
 
     def follow(self, container_id: str, *, skip: Mapping[Stream, int]) -> AsyncIterator[Chunk]:
         return follow(self._engine, container_id, skip, self._patience())

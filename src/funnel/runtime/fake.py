@@ -11,7 +11,7 @@ from typing import IO, TypeAlias
 from funnel.core.container import LABEL_TASK, Chunk, Container, Exited, Found, Mount, Stream
 from funnel.core.error import CannotStart, Conflict, NotFound, Unavailable
 from funnel.core.task import TaskId
-from funnel.ports import Clock
+from funnel.ports import Clock, unheard
 
 KILLED = 137
 
@@ -116,9 +116,12 @@ class FakeRuntime:
         if kept.run is None:
             kept.run = asyncio.create_task(_run(kept, program))
 
-    async def feed(self, container_id: str, stdin: IO[bytes]) -> None:
+    async def feed(
+        self, container_id: str, stdin: IO[bytes], *, fed: Callable[[], object] = unheard
+    ) -> None:
         inside = self._get(container_id).inside
         inside.fed(await asyncio.to_thread(stdin.read))
+        fed()
 
     async def follow(
         self, container_id: str, *, skip: Mapping[Stream, int]

@@ -1,7 +1,7 @@
 """Writing to a container's standard input."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import IO, Any, Final, TypeAlias, TypeVar
 
@@ -30,9 +30,13 @@ async def first_of(*jobs: Coroutine[Any, Any, T]) -> T:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def feed(engine: Engine, container_id: str, stdin: IO[bytes]) -> None:
+async def feed(
+    engine: Engine, container_id: str, stdin: IO[bytes], fed: Callable[[], object]
+) -> None:
     """
     Write all of the file and close the input; returns early when nobody reads any more.
+
+    `fed` is called when all of it has left this process, so that the engine reads it without us.
 
     HTTP clients cannot close one half of a connection, so this one is opened by hand.
     """
@@ -40,7 +44,7 @@ async def feed(engine: Engine, container_id: str, stdin: IO[bytes]) -> None:
     async with _connected(engine.address, engine.seconds) as ends:
         status = await _upgrade(ends, path, engine)
         if status in UPGRADED:
-            await _pour(stdin, ends)
+            await _pour(stdin, ends, fed)
         elif status not in OVER:
             raise Unavailable(f"the container engine refuses standard input with status {status}")
 
@@ -82,9 +86,12 @@ async def _upgrade(ends: Ends, path: str, engine: Engine) -> int:
         raise Unavailable(f"the container engine at {engine.address.url} {words}") from error
 
 
-async def _pour(stdin: IO[bytes], ends: Ends) -> None:
+async def _pour(stdin: IO[bytes], ends: Ends, fed: Callable[[], object]) -> None:
     reader, writer = ends
+    # Nothing is held here after a `drain`.
+    writer.transport.set_write_buffer_limits(high=0)
     if await first_of(_write(stdin, writer), _closed(reader)):
+        fed()
         await _closed(reader)
 
 

@@ -28,10 +28,12 @@ from funnel.service.journal import Journal
 from funnel.service.output import Capturing, Pace
 from funnel.service.publish import place
 from funnel.service.stage import make_folders
-from funnel.service.together import alongside, together
+from funnel.service.together import alongside, lingering, together
 from funnel.service.workplace import Workplace
 
 NOW: Final = timedelta(0)
+LINGER: Final = 1.0
+"""Seconds for a start, and for its standard input, that a stop of the server would tear apart."""
 SHELL: Final = ("/bin/sh", "-c")
 SHOWN: Final = 4096
 """No more of a command than this is repeated in the system log."""
@@ -168,16 +170,31 @@ class Run:
             stdin = await self._stdin(plan)
             if stdin:
                 stack.enter_context(stdin)
-            if not self._started:
-                await runtime.start(container_id)
+            begun = asyncio.Event()
             watching = [
-                capturing.take(runtime.follow(container_id, skip=capturing.sizes)),
+                lingering(self._begin(container_id, stdin, begun), LINGER),
+                self._follow(container_id, capturing, begun),
                 self._describe(),
-                *([self._feed(container_id, stdin)] if stdin else []),
             ]
             async with alongside(capturing.tell_forever(self._bench.journal.record)):
                 await together(watching)
                 return await runtime.wait(container_id)
+
+    async def _begin(
+        self, container_id: str, stdin: IO[bytes] | None, begun: asyncio.Event
+    ) -> None:
+        if not self._started:
+            await self._bench.runtime.start(container_id)
+        begun.set()
+        if stdin:
+            mark = self._bench.place.fed(self._index)
+            await self._bench.runtime.feed(container_id, stdin, fed=mark.touch)
+            await asyncio.to_thread(mark.touch)
+
+    async def _follow(self, container_id: str, capturing: Capturing, begun: asyncio.Event) -> None:
+        await begun.wait()
+        follow = self._bench.runtime.follow(container_id, skip=capturing.sizes)
+        await capturing.take(follow)
 
     async def _describe(self) -> None:
         """Tell what the engine knows the container by; what is not known now is left out."""
@@ -204,10 +221,6 @@ class Run:
             return await asyncio.to_thread(self._bench.tree(plan).open_file, path)
         except FunnelError as error:
             raise FunnelError(f"stdin of executor {self._index}: {error}") from error
-
-    async def _feed(self, container_id: str, stdin: IO[bytes]) -> None:
-        await self._bench.runtime.feed(container_id, stdin)
-        await asyncio.to_thread(self._bench.place.fed(self._index).touch)
 
     def _container(self, plan: Plan) -> Container:
         bench, executor = self._bench, self._executor
