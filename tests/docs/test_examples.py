@@ -3,13 +3,14 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from running import free_port
+from running import free_port, until
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/tutorial.md", "docs/how-to/http-api.md")
@@ -52,6 +53,13 @@ def agrees(said: list[str], printed: list[str]) -> bool:
     """A line `...` in the page stands for any number of lines."""
     wanted = "\n".join(".*" if line.strip() == "..." else re.escape(like(line)) for line in said)
     return re.fullmatch(wanted, "\n".join(map(like, printed)), re.DOTALL) is not None
+
+
+def answers(port: str) -> bool:
+    """The pages wait a few seconds for their server; a busy machine may need more."""
+    with suppress(OSError), socket.create_connection(("localhost", int(port)), timeout=5):
+        return True
+    return False
 
 
 @contextmanager
@@ -97,6 +105,8 @@ def test_a_page_prints_what_it_says(page: str, tmp_path: Path) -> None:
                 if line.rstrip("\n") == END:
                     break
                 printed.append(line.rstrip("\n"))
+            if command.startswith("funnel server run"):
+                until(lambda: answers(port))
             while printed and not printed[-1]:
                 printed.pop()
             assert agrees(said, printed), f"{page}: {command}\n" + "\n".join(printed)
