@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from funnel.core.backoff import delays
 from funnel.core.error import FunnelError, NotFound
 from funnel.core.event import Batch, Level, Logged, StateChanged
-from funnel.core.query import Scope, View
+from funnel.core.query import EVERYONE, View
 from funnel.core.slots import GB, Slot, Waiting, choose, refusal, total
 from funnel.core.state import State, is_final
 from funnel.core.task import Resources, TaskId
@@ -21,7 +21,6 @@ from funnel.ports import Accept, Answer, Attempt, Clock, Job, Refuse, Tasks
 
 log = logging.getLogger(__name__)
 
-EVERYONE: Final = Scope(owner=None)
 WINDOW: Final = 1000
 """How far down the queue room is looked for."""
 

@@ -1,6 +1,7 @@
 """Which tasks, how much of each, and on whose behalf."""
 
 from enum import StrEnum
+from typing import Final
 
 from funnel.core.state import State
 from funnel.core.task import Task
@@ -19,6 +20,10 @@ class Scope(Value):
     """Whose tasks may be seen; None means everyone's. It has no default, so nobody forgets it."""
 
     owner: str | None
+
+
+EVERYONE: Final = Scope(owner=None)
+"""For those who run tasks, whoever's they are."""
 
 
 class Query(Value, kw_only=True):

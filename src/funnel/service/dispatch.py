@@ -10,7 +10,7 @@ from itertools import islice
 from funnel.core.backoff import delays
 from funnel.core.error import FunnelError
 from funnel.core.event import Accepted, Batch, Change, Level, Logged, StateChanged
-from funnel.core.query import Scope, View
+from funnel.core.query import EVERYONE, View
 from funnel.core.state import State, is_final
 from funnel.core.work import Cancel, Claim, Submit
 from funnel.metrics import Metrics
@@ -19,7 +19,6 @@ from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=1)
-EVERYONE = Scope(owner=None)
 LOOK_AGAIN = timedelta(seconds=1)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from funnel.core.error import FunnelError, NotFound
-from funnel.core.query import View
+from funnel.core.query import EVERYONE, View
 from funnel.core.state import is_final
 from funnel.core.task import Task, TaskId
-from funnel.service.worker import EVERYONE, Worker
+from funnel.service.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from funnel.core.event import (
 )
 from funnel.core.fold import Progress
 from funnel.core.plan import Plan, make_plan
-from funnel.core.query import Scope, View
+from funnel.core.query import EVERYONE, View
 from funnel.core.slots import GB
 from funnel.core.state import State, is_final
 from funnel.core.task import ExecutorLog, Task, TaskId
@@ -42,7 +42,6 @@ from funnel.service.workplace import Workplace
 
 log = logging.getLogger(__name__)
 
-EVERYONE: Final = Scope(owner=None)
 PACE: Final = timedelta(seconds=5)
 """Notes wait no longer than this where no other pace is set."""
 
