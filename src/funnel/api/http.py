@@ -53,6 +53,7 @@ class HttpDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            # As ASGI wants it: the server then knows that there is no such protocol here.
             raise NotImplementedError(scope["type"])
         clock = asyncio.get_running_loop().time
         began = clock()

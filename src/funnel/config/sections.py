@@ -41,7 +41,7 @@ class Top(Value, kw_only=True, rename=display):
     runtime: str = "docker"
     """What runs a container."""
     event_writers: tuple[str, ...] = ("log",)
-    """Who else hears of events."""
+    """Taken for the sake of old files: log has nothing to write yet, and others are ignored."""
 
 
 class Server(Value, kw_only=True, rename=display):
