@@ -9,7 +9,7 @@ WORKERS ?= $(shell n=$$(nproc); echo $$((n > 2 ? n : 2)))
 # only variables without doubt count.
 CALLED_BY_OTHERS := list_commands,get_command,format_commands,resolve_command,parse_args,invoke,convert,*Suite,test_*,Signal
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),capture_signals,should_exit,completion,show_settings,examples,list_files,stat_task
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,deliver_forever
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,deliver_forever,connection_made,data_received,connection_lost
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test demo bench lock clean
@@ -39,8 +39,8 @@ test: setup ## all tests, with a container engine (started where none answers) a
 demo: ## a real task in a real container, from nothing; leaves nothing running
 	@scripts/demo.sh
 
-bench: setup ## figures; says how fast, never fails
-	scripts/engine.sh with test -- $(BIN)/python bench/run.py $(ARGS)
+bench: setup ## figures, of some parts with ARGS="creates gets"; a whole run writes bench/results.md; never fails
+	scripts/engine.sh with test -- $(BIN)/python -m bench $(ARGS)
 
 lock: setup ## newest versions that pyproject.toml allows, into requirements/
 	$(BIN)/python scripts/lock.py

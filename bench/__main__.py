@@ -1,0 +1,59 @@
+"""
+How fast: figures and ratios, all from one run on this machine.
+
+    python -m bench [--seconds S] [--repeats N] [NAME …]     NAME: a part; without any, all of them
+
+A closed loop of clients in a process of their own against one server process; each figure is the
+median of its repeats. A whole run writes `results.md`.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping
+
+from bench import containers, door
+from bench.machine import describe
+from bench.measure import Pace, Part, Row
+from bench.report import heads, show, write
+
+PARTS: Mapping[str, Part] = {
+    "generator": door.generator,
+    "creates": door.creates,
+    "gets": door.gets,
+    "lists": door.lists,
+    "hello": containers.hello,
+    "hundred": containers.hundred,
+    "cancel": containers.cancel,
+}
+
+
+def run(part: Part, pace: Pace) -> list[Row]:
+    rows = list[Row]()
+    for row in part(pace):
+        show(row)
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one repeat of a load")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PARTS))
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(PARTS):
+        parser.error(f"no part is named {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    pace, began, machine = Pace(asked.seconds, asked.repeats), time.monotonic(), describe()
+    heads()
+    rows = {name: run(PARTS[name], pace) for name in asked.names or PARTS}
+    minutes = (time.monotonic() - began) / 60
+    print(f"{minutes:.1f} minutes on {machine['processor']}, load {machine['load at the start']}")
+    if not asked.names:
+        how = f"{pace.repeats} repeats, {pace.seconds:g} s each for loads; {minutes:.1f} minutes."
+        write(machine, rows, how)
+
+
+if __name__ == "__main__":
+    main()

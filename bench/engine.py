@@ -1,0 +1,45 @@
+"""What the container engine itself says, and what it takes without us."""
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from funnel.core.container import LABEL_TASK
+from funnel.runtime.address import candidates
+
+IMAGE = "alpine"
+
+
+def engine() -> httpx.Client:
+    address = next(candidates("", os.environ, Path.home()))
+    return httpx.Client(
+        transport=httpx.HTTPTransport(uds=address.socket or None),
+        base_url=address.base,
+        timeout=60,
+    )
+
+
+def containers(client: httpx.Client, task_id: str, *, running: bool = False) -> Sequence[str]:
+    """The ids of the containers of a task."""
+    filters: dict[str, list[str]] = {"label": [f"{LABEL_TASK}={task_id}"]}
+    if running:
+        filters["status"] = ["running"]
+    asked = {"all": "1", "filters": json.dumps(filters)}
+    return [one["Id"] for one in client.get("/containers/json", params=asked).json()]
+
+
+def docker_run(*command: str, flags: Sequence[str] = (), to: Path | None = None) -> None:
+    """`docker run --rm`, its output to a file or to nowhere."""
+    argv = ("docker", "run", "--rm", *flags, IMAGE, *command)
+    with (to or Path(os.devnull)).open("wb") as out:
+        subprocess.run(argv, check=True, stdout=out)
+
+
+def docker_runs(count: int, parallel: int) -> None:
+    """A shell loop of hello-worlds, so many at once."""
+    loop = f"seq {count} | xargs -P {parallel} -I @ docker run --rm {IMAGE} true"
+    subprocess.run(["sh", "-c", loop], check=True)

@@ -1,0 +1,171 @@
+"""A server as its users start it, to be measured from outside."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.measure import Pace
+
+TICK = os.sysconf("SC_CLK_TCK")
+FINAL = frozenset({"COMPLETE", "EXECUTOR_ERROR", "SYSTEM_ERROR", "CANCELED"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A load, and what it cost the server: seconds of processor time an answer."""
+
+    rate: float
+    p50: float
+    p99: float
+    bad: int
+    own_cpu: float
+    answers: int
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    port: int
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}/v1", timeout=60)
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far, of all its threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def load(self, clients: int, requests: Sequence[str], pace: Pace) -> Sequence[Ran]:
+        return [self._load(clients, requests, pace.seconds) for _ in range(pace.repeats)]
+
+    def _load(self, clients: int, requests: Sequence[str], seconds: float) -> Ran:
+        before = self.cpu()
+        ran = load(self.port, clients, requests, seconds)
+        return Ran(**ran, cost=(self.cpu() - before) / ran["answers"])
+
+
+def load(port: int, clients: int, requests: Sequence[str], seconds: float) -> dict[str, Any]:
+    """Run `load.py` in a process of its own."""
+    asked = {"port": port, "clients": clients, "seconds": seconds, "requests": requests}
+    told = subprocess.run(
+        [sys.executable, "-m", "bench.load"],
+        check=True,
+        input=json.dumps(asked).encode(),
+        stdout=subprocess.PIPE,
+        timeout=seconds + 60,
+    )
+    ran: dict[str, Any] = json.loads(told.stdout)
+    return ran
+
+
+def get(path: str) -> str:
+    return f"GET /v1{path} HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def post(path: str, body: object) -> str:
+    text = json.dumps(body)
+    return f"POST /v1{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n{text}"
+
+
+def until(happens: Callable[[], object], *, within: float = 60, every: float = 0.005) -> None:
+    """Look again and again."""
+    end = time.perf_counter() + within
+    while not happens():
+        if time.perf_counter() > end:
+            raise TimeoutError(f"did not happen within {within} s")
+        time.sleep(every)
+
+
+def wait(client: httpx.Client, task_id: str) -> str:
+    """The state in which a task ends, as a waiting client sees it."""
+    while (state := _state(client, task_id)) not in FINAL:
+        time.sleep(0.005)
+    return state
+
+
+def _state(client: httpx.Client, task_id: str) -> str:
+    return str(client.get(f"/tasks/{task_id}?view=MINIMAL").json()["state"])
+
+
+@contextmanager
+def scratch() -> Generator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="funnel-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def served(*flags: str, database: Path | None = None) -> Generator[Served]:
+    """A server on a folder of its own, stopped at the end, and its folder deleted."""
+    with scratch() as folder:
+        one = start(folder, *flags, database=database)
+        try:
+            answers(one)
+            yield one
+        finally:
+            stop(one)
+
+
+def start(folder: Path, *flags: str, database: Path | None = None) -> Served:
+    """Start it and do not wait till it answers."""
+    port = free_port()
+    (folder / "files").mkdir(exist_ok=True)
+    argv = [
+        *(sys.executable, "-m", "funnel", "server", "run", "--Logger.Level", "error"),
+        *("--Server.HTTPPort", str(port), "--Server.HostName", "127.0.0.1"),
+        *("--Worker.WorkDir", str(folder / "work")),
+        *("--SQLite.Path", str(database or folder / "funnel.db")),
+        *("--LocalStorage.AllowedDirs", str(folder / "files"), *flags),
+    ]
+    return Served(port, folder, subprocess.Popen(argv, cwd=folder))
+
+
+def stop(one: Served, how: signal.Signals = signal.SIGTERM) -> None:
+    one.process.send_signal(how)
+    one.process.wait(60)
+
+
+def answers(one: Served, *, within: float = 60) -> None:
+    """Return when it answers; raise when it ends or takes too long."""
+    end = time.perf_counter() + within
+    while time.perf_counter() < end:
+        if one.process.poll() is not None:
+            raise ChildProcessError(f"the server ended with {one.process.returncode}")
+        if _healthy(one.port):
+            return
+        time.sleep(0.002)
+    raise TimeoutError("the server does not answer")
+
+
+def _healthy(port: int) -> bool:
+    """Over a bare socket: each look costs next to nothing."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            return connection.recv(64).startswith(b"HTTP/1.1 200")
+    except OSError:
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
