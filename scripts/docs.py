@@ -16,12 +16,12 @@ import click
 from funnel.cli import funnel
 from funnel.cli.lazy import LazyGroup
 from funnel.cli.settings import SettingsCommand
-from funnel.config.duration import shown
 from funnel.config.known import sections
 from funnel.config.leaf import bare
 from funnel.config.reference import NOT_YET
 from funnel.config.sections import Top
 from funnel.config.shape import Key, plain, shape
+from funnel.core.duration import shown
 from funnel.core.value import Secret, Value
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"

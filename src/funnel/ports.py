@@ -8,6 +8,7 @@ from typing import IO, Any, Protocol, TypeAlias
 from funnel.core.container import Chunk, Container, Exited, Found, Stream
 from funnel.core.event import Batch, Created, Logged, Recorded
 from funnel.core.fold import Progress
+from funnel.core.output import Piece, Place
 from funnel.core.query import Page, Query, Scope, View
 from funnel.core.state import State
 from funnel.core.task import Task, TaskId
@@ -144,7 +145,39 @@ class Feed(Commits, Protocol):
         ...
 
 
-class Database(Tasks, Overview, Outbox, Feed, Protocol):
+class Live(Protocol):
+    """What those read who watch tasks, and how they are woken."""
+
+    def on_commit(self, heard: Callable[[Sequence[TaskId]], None]) -> None:
+        """
+        From now on, call this after each commit with the tasks that it changed.
+
+        SQLite's one writer knows them. PostgreSQL sends them with `NOTIFY` in the transaction
+        and hears them by `LISTEN`, so that commits of other servers are told too. Only a
+        hint, as in `Commits`: who is told nothing for long looks again.
+        """
+        ...
+
+    async def newest(self) -> int:
+        """The position of the last event of all; 0 where there is none."""
+        ...
+
+    async def events(
+        self, scope: Scope, *, after: int, limit: int
+    ) -> tuple[Sequence[Recorded], int]:
+        """Look at so many events after a position: those in scope, and the last one's position."""
+        ...
+
+    async def events_of(self, task_id: TaskId, *, after: int, limit: int) -> Sequence[Recorded]:
+        """The events of a task after a position; none where there is no such task."""
+        ...
+
+    async def printed(self, task_id: TaskId, place: Place) -> Sequence[Piece]:
+        """What is kept of its output that is not all before a place, in the order of places."""
+        ...
+
+
+class Database(Tasks, Overview, Outbox, Feed, Live, Protocol):
     """Everything that must outlive the server. A service asks only for the part it uses."""
 
 

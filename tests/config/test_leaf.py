@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from funnel.config.duration import parse, shown
 from funnel.config.leaf import Raw, read_leaf
+from funnel.core.duration import parse, shown
 from funnel.core.error import Invalid
 from funnel.core.value import Secret
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, NewType, TypeAlias, Union, get_args, g
 
 from msgspec import DecodeError, ValidationError, convert, json
 
-from funnel.config.duration import parse
+from funnel.core.duration import parse
 from funnel.core.error import Invalid
 
 Raw: TypeAlias = "str | list[Raw] | dict[str, Raw] | None"

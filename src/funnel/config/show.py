@@ -7,10 +7,10 @@ from typing import Any, Final, get_args
 from msgspec import json
 
 from funnel.config.config import Config
-from funnel.config.duration import shown
 from funnel.config.known import OWN
 from funnel.config.sections import Top
 from funnel.config.shape import Key, is_section, shape
+from funnel.core.duration import shown
 from funnel.core.value import Secret, Value
 
 HIDDEN: Final = "***"

@@ -7,6 +7,7 @@ from msgspec.structs import asdict, replace
 from funnel.core.container import Stream
 from funnel.core.event import Created, Event, Logged, Printed, Requeued
 from funnel.core.fold import Progress
+from funnel.core.output import rest
 from funnel.core.state import State
 from funnel.core.systemlog import line
 from funnel.core.task import ExecutorLog, Task, TaskId
@@ -52,16 +53,9 @@ def tail(pieces: Iterable[Printed]) -> str:
     text, keep, at = "", 0, 0
     for piece in pieces:
         if piece.end > at:
-            text, keep, at = text + _behind(piece, at), piece.keep, piece.end
+            text, keep, at = text + rest(piece.text, piece.start, at), piece.keep, piece.end
     whole = text.encode()
     return text if len(whole) <= keep else whole[len(whole) - keep :].decode(errors="ignore")
-
-
-def _behind(piece: Printed, at: int) -> str:
-    """What the piece says after byte `at` of its stream."""
-    if piece.start >= at:
-        return piece.text
-    return piece.text.encode()[at - piece.start :].decode(errors="ignore")
 
 
 def _task(created: Created, progress: Progress) -> Task:

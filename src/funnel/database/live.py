@@ -1,0 +1,53 @@
+"""What streams read: events and output behind a place, a little at a time."""
+
+import sqlite3
+from typing import TypeAlias
+
+from msgspec import json
+
+from funnel.core.container import Stream
+from funnel.core.event import Recorded
+from funnel.core.output import Piece, Place
+from funnel.core.query import Scope
+from funnel.core.task import TaskId
+from funnel.database.rows import UNREAD
+from funnel.database.sql import statements
+
+SQL = statements("live.sql")
+
+_Row: TypeAlias = tuple[int, int, Stream, int, int, str]
+_PRINTED = json.Decoder(list[_Row])
+
+
+def newest(db: sqlite3.Connection) -> int:
+    (position,) = db.execute(SQL["newest"]).fetchone()
+    return int(position)
+
+
+def events(
+    db: sqlite3.Connection, scope: Scope, after: int, limit: int
+) -> tuple[list[Recorded], int]:
+    given = {"owner": scope.owner, "after": after, "limit": limit}
+    text, position = db.execute(SQL["events"], given).fetchone()
+    return [Recorded(*told) for told in UNREAD.decode(text)], position
+
+
+def events_of(db: sqlite3.Connection, task_id: TaskId, after: int, limit: int) -> list[Recorded]:
+    given = {"id": task_id, "after": after, "limit": limit}
+    (text,) = db.execute(SQL["events_of"], given).fetchone()
+    return [Recorded(*told) for told in UNREAD.decode(text)]
+
+
+def printed(db: sqlite3.Connection, task_id: TaskId, place: Place) -> list[Piece]:
+    given = {
+        "id": task_id,
+        "attempt": place.attempt,
+        "executor": place.executor,
+        "stdout": place.stdout,
+        "stderr": place.stderr,
+    }
+    (text,) = db.execute(SQL["printed"], given).fetchone()
+    return [
+        Piece(attempt=attempt, executor=executor, stream=stream, start=start, end=end, text=words)
+        for attempt, executor, stream, start, end, words in _PRINTED.decode(text)
+    ]
