@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from funnel.core.container import Mount
 from funnel.core.error import Invalid
 from funnel.core.path import is_within, parts, text
-from funnel.core.plan import CROWDED, SEALED, Plan, make_plan, with_workdir
+from funnel.core.places import CROWDED, SEALED
+from funnel.core.plan import Plan, make_plan, with_workdir
 from funnel.core.task import Executor, FileType, Input, Output, Spec
 
 ROOT = PurePosixPath("/w/t/1/root")

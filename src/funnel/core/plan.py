@@ -3,41 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from funnel.core.container import Mount
 from funnel.core.error import Invalid
 from funnel.core.path import Parts, has_below, is_within, is_within_any, outermost, parts, text
+from funnel.core.places import SEALED, TMP, is_free, is_of_image, is_of_kernel
 from funnel.core.task import FileType, Output, Spec
 from funnel.core.value import Value
 from funnel.core.wildcard import has_wildcard, split
-
-KERNEL: Final = (("dev",), ("proc",), ("sys",))
-"""Where nothing is ever mounted."""
-
-SYSTEM: Final = (
-    *(("bin",), ("boot",), ("etc",), ("lib",), ("lib32",), ("lib64",), ("libx32",)),
-    *(("run",), ("sbin",), ("usr",)),
-)
-"""Where files are the image's own, at any depth."""
-
-SEALED: Final = frozenset(
-    [
-        *((), ("var",), *KERNEL, *SYSTEM),
-        *(("usr", part) for part in ["bin", "lib", "lib32", "lib64", "libx32", "sbin"]),
-    ]
-)
-"""Never covered by a directory of ours: the image would not work any more."""
-
-CROWDED: Final = SEALED | {
-    *((part,) for part in ["home", "opt", "root"]),
-    *(("var", part) for part in ["cache", "lib", "log", "run", "spool"]),
-}
-"""Covered only where the task names the directory itself, not as the parent of a file."""
-
-TMP: Final = ("tmp",)
 
 
 class Download(Value):
@@ -153,7 +129,7 @@ def _asked(spec: Spec) -> _Asked:
             path = _clear("output", one.path)
             (folders if one.type is FileType.DIRECTORY else names).add(path)
     below = sorted(folders | names | {parts(one.path) for one in spec.inputs})
-    lone = {path for path in names if _is_of_image(path[:-1])}
+    lone = {path for path in names if is_of_image(path[:-1])}
     folders |= {path for path in lone if has_below(path, below)}
     folders |= {path[:-1] for path in names - lone}
     tops = outermost(folders)
@@ -200,7 +176,7 @@ def _parts(path: str) -> Parts:
 def _clear(what: str, path: str) -> Parts:
     """The parts of a path where something of the task may be mounted."""
     found = _parts(path)
-    if found in SEALED or found[:1] in KERNEL:
+    if not is_free(found):
         raise Invalid(
             f"{what} {path} would hide what the image has there;"
             f" use a path of the task's own, as in /data/{what}"
@@ -211,7 +187,7 @@ def _clear(what: str, path: str) -> Parts:
 def _base(output: Output) -> Parts:
     """The deepest directory without a wildcard."""
     base, _ = split(_parts(output.path))
-    if _is_of_image(base) or base[:1] in KERNEL:
+    if is_of_image(base) or is_of_kernel(base):
         raise Invalid(
             f"output {output.path} cannot be matched: a directory at {text(base)} would hide"
             " what the image has there; write to a directory of the task's own, as in /out/*"
@@ -224,13 +200,8 @@ def _streams(spec: Spec) -> Iterator[Parts]:
     for executor in spec.executors:
         for what in ("stdout", "stderr"):
             path: str = getattr(executor, what)
-            if path and parts(path)[:1] not in KERNEL:
+            if path and not is_of_kernel(parts(path)):
                 yield _clear(what, path)
-
-
-def _is_of_image(folder: Parts) -> bool:
-    """Whether files of the task are mounted one by one there."""
-    return folder in CROWDED or folder[:1] in SYSTEM
 
 
 def _own(root: PurePosixPath, path: Parts, *, writable: bool) -> Mount:

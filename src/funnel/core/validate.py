@@ -10,38 +10,26 @@ from msgspec import json
 
 from funnel.core.error import Invalid, Problem
 from funnel.core.image import objection
-from funnel.core.path import parts, text
+from funnel.core.limits import LIMITS, Limits
+from funnel.core.path import Parts, has_below, parts, text
+from funnel.core.places import SEALED, TMP, is_free, is_of_image, is_of_kernel, is_workable
 from funnel.core.task import Executor, FileType, Input, Output, Resources, Spec
 from funnel.core.value import Value
-from funnel.core.wildcard import has_wildcard
+from funnel.core.wildcard import has_wildcard, split
 
 HEADER: Final = "invalid task message:"
 REQUIRED: Final = "required, but empty"
 NOT_ABSOLUTE: Final = "must be an absolute path"
+ROOT: Final = "must not be the root directory"
 INT32: Final = 2**31 - 1
 MOST_SHOWN: Final = 100
 
 _WORD: Final = re.compile(r"[a-z_]+")
 _UNTIDY: Final = re.compile(r"//|/\.|/$")
 _CONTROL: Final = re.compile(r"[\x01-\x1f\x7f]")
+_SOMEWHERE: Final = re.compile(r"/|(?!file:)[A-Za-z][A-Za-z0-9+.-]*:|file:///")
 _NOT_IN_ENV_NAME: Final = re.compile(r"[=\s\x01-\x1f\x7f]")
-
-
-class Limits(Value, kw_only=True):
-    """How large a task may be; sizes in bytes of UTF-8."""
-
-    executors: int = 100
-    files: int = 10_000
-    """Inputs, outputs and volumes, of each."""
-    content: int = 128 * 1024
-    name: int = 4096
-    path: int = 4096
-    tags: int = 256
-    tag: int = 4096
-    """A key or a value."""
-
-
-LIMITS: Final = Limits()
+_NOT_ITS_OWN: Final = frozenset({"", ".", *(at[0] for at in SEALED if at)})
 
 
 def check(spec: Spec, limits: Limits = LIMITS) -> None:
@@ -67,15 +55,18 @@ def entry(where: str, key: str) -> str:
 
 
 def _problems(spec: Spec, limits: Limits) -> Iterator[Problem]:
-    yield from _long("name", spec.name, limits.name)
+    if spec.name or spec.description:
+        yield from _named("", spec, limits)
     yield from _executors(spec.executors, limits)
     yield from _inputs(spec.inputs, limits)
     yield from _outputs(spec.outputs, limits)
     yield from _volumes(spec.volumes, limits)
     yield from _twice(spec)
     yield from _one_place(spec.outputs)
-    yield from _resources(spec.resources)
-    yield from _tags(spec.tags, limits)
+    yield from _below_files(spec)
+    yield from _resources(spec.resources, limits)
+    if spec.tags:
+        yield from _pairs("tags", spec.tags, limits)
     yield from _nul(spec)
 
 
@@ -92,25 +83,64 @@ def _executor(where: str, executor: Executor, limits: Limits) -> Iterator[Proble
         yield Problem(f"{where}.image", REQUIRED)
     elif wrong := objection(executor.image):
         yield Problem(f"{where}.image", wrong)
-    if not executor.command:
-        yield Problem(f"{where}.command", REQUIRED)
+    yield from _command(f"{where}.command", executor.command, limits)
     for name in ("workdir", "stdin", "stdout", "stderr"):
         if path := getattr(executor, name):
             yield from _path(f"{where}.{name}", path, limits)
-    for name in executor.env:
+            yield from _of_executor(f"{where}.{name}", name, path)
+    if executor.env:
+        yield from _env(f"{where}.env", executor.env, limits)
+
+
+def _command(where: str, command: tuple[str, ...], limits: Limits) -> Iterator[Problem]:
+    if not command:
+        yield Problem(where, REQUIRED)
+    yield from _many(where, len(command), limits.words)
+    if sum(map(len, command)) * 4 <= limits.argument:
+        return
+    for at, word in enumerate(command[: limits.words]):
+        if _is_long(word, limits.argument):
+            yield Problem(f"{where}[{at}]", _too_long_to_start(limits))
+
+
+def _of_executor(where: str, name: str, path: str) -> Iterator[Problem]:
+    at = _told_apart(path)
+    if name == "workdir":
+        if at and not is_workable(at):
+            yield Problem(where, "must not be in /dev, /proc or /sys")
+    elif at == ():
+        yield Problem(where, ROOT)
+    elif at and name != "stdin" and not is_of_kernel(at):
+        yield from _free(where, path)
+
+
+def _env(where: str, env: Mapping[str, str], limits: Limits) -> Iterator[Problem]:
+    yield from _many(where, len(env), limits.env)
+    for name, value in islice(env.items(), limits.env):
         if not name or _NOT_IN_ENV_NAME.search(name):
             message = "a name must not be empty or contain '=', white space or control characters"
-            yield Problem(entry(f"{where}.env", name), message)
+            yield Problem(entry(where, name), message)
+        if _is_long(f"{name}={value}", limits.argument):
+            yield Problem(entry(where, name), _too_long_to_start(limits))
+
+
+def _too_long_to_start(limits: Limits) -> str:
+    return (
+        f"must be at most {limits.argument} bytes, or Linux does not start the program;"
+        " give it a file, as an input with content"
+    )
 
 
 def _inputs(inputs: tuple[Input, ...], limits: Limits) -> Iterator[Problem]:
     yield from _many("inputs", len(inputs), limits.files)
     for at, one in enumerate(inputs[: limits.files]):
         where = f"inputs[{at}]"
+        if one.name or one.description:
+            yield from _named(f"{where}.", one, limits)
         if one.content and one.url:
             yield Problem(f"{where}.content", "must be empty when Url is non-empty")
         elif not one.content:
-            yield from _url(f"{where}.url", one.url)
+            yield from _url(f"{where}.url", one.url, limits)
         yield from _long(f"{where}.content", one.content, limits.content)
         yield from _mapped(f"{where}.path", one.path, limits)
 
@@ -119,10 +149,23 @@ def _outputs(outputs: tuple[Output, ...], limits: Limits) -> Iterator[Problem]:
     yield from _many("outputs", len(outputs), limits.files)
     for at, one in enumerate(outputs[: limits.files]):
         where = f"outputs[{at}]"
-        yield from _url(f"{where}.url", one.url)
-        yield from _mapped(f"{where}.path", one.path, limits)
-        if one.path_prefix and has_wildcard(one.path):
+        if one.name or one.description:
+            yield from _named(f"{where}.", one, limits)
+        yield from _url(f"{where}.url", one.url, limits)
+        if not has_wildcard(one.path):
+            yield from _mapped(f"{where}.path", one.path, limits)
+            continue
+        yield from _pattern(f"{where}.path", one.path, limits)
+        if one.path_prefix:
             yield from _prefix(f"{where}.path_prefix", one, limits)
+
+
+def _pattern(where: str, path: str, limits: Limits) -> Iterator[Problem]:
+    yield from _path(where, path, limits)
+    base, _ = split(parts(path))
+    if path.startswith("/") and (is_of_image(base) or is_of_kernel(base)):
+        hint = "write to a directory of the task's own, as in /out/*"
+        yield Problem(where, f"{text(base)} cannot be searched, the image has files there; {hint}")
 
 
 def _prefix(where: str, output: Output, limits: Limits) -> Iterator[Problem]:
@@ -137,7 +180,7 @@ def _volumes(volumes: tuple[str, ...], limits: Limits) -> Iterator[Problem]:
     yield from _many("volumes", len(volumes), limits.files)
     for at, volume in enumerate(volumes[: limits.files]):
         yield from _path(f"volumes[{at}]", volume, limits)
-        yield from _root(f"volumes[{at}]", volume)
+        yield from _free(f"volumes[{at}]", volume)
 
 
 def _twice(spec: Spec) -> Iterator[Problem]:
@@ -164,6 +207,23 @@ def _one_place(outputs: tuple[Output, ...]) -> Iterator[Problem]:
             yield Problem(f"outputs[{at}].url", f"is also outputs[{first}].url, of another path")
 
 
+def _below_files(spec: Spec) -> Iterator[Problem]:
+    """What is given as content is a file: nothing else of the task can be there, or below."""
+    if not any(one.content for one in spec.inputs):
+        return
+    workdirs = [one.workdir for one in spec.executors if one.workdir]
+    directories = [one.path for one in spec.outputs if one.type is FileType.DIRECTORY]
+    folders = {TMP, *map(parts, (*workdirs, *directories))}
+    files = [*(one.path for one in spec.inputs), *(one.path for one in spec.outputs)]
+    streams = [path for one in spec.executors for path in (one.stdout, one.stderr) if path]
+    others = sorted(map(parts, (*workdirs, *files, *streams, *spec.volumes)))
+    for index, one in enumerate(spec.inputs):
+        at = parts(one.path)
+        if one.content and (at in folders or has_below(at, others)):
+            message = "is a file, and the task has that path for a directory as well"
+            yield Problem(f"inputs[{index}].path", message)
+
+
 def _also(where: str, path: str, first: int) -> Problem:
     return Problem(where, f"{_quoted(path)} is also inputs[{first}].path")
 
@@ -172,7 +232,7 @@ def _canonical(path: str) -> str:
     return text(parts(path)) if _UNTIDY.search(path) else path
 
 
-def _resources(resources: Resources) -> Iterator[Problem]:
+def _resources(resources: Resources, limits: Limits) -> Iterator[Problem]:
     for name in ("cpu_cores", "ram_gb", "disk_gb"):
         amount: float = getattr(resources, name)
         if not math.isfinite(amount):
@@ -181,23 +241,39 @@ def _resources(resources: Resources) -> Iterator[Problem]:
             yield Problem(f"resources.{name}", "must not be negative")
         elif amount > INT32:
             yield Problem(f"resources.{name}", f"must be at most {INT32}")
+    if resources.zones or resources.backend_parameters:
+        yield from _asked(resources, limits)
 
 
-def _tags(tags: Mapping[str, str], limits: Limits) -> Iterator[Problem]:
-    yield from _many("tags", len(tags), limits.tags)
-    for key, value in islice(tags.items(), limits.tags):
+def _asked(resources: Resources, limits: Limits) -> Iterator[Problem]:
+    yield from _many("resources.zones", len(resources.zones), limits.tags)
+    for at, zone in enumerate(resources.zones[: limits.tags]):
+        yield from _long(f"resources.zones[{at}]", zone, limits.tag)
+    yield from _pairs("resources.backend_parameters", resources.backend_parameters, limits)
+
+
+def _pairs(where: str, given: Mapping[str, str], limits: Limits) -> Iterator[Problem]:
+    yield from _many(where, len(given), limits.tags)
+    for key, value in islice(given.items(), limits.tags):
         if not key:
-            yield Problem('tags[""]', "empty key")
+            yield Problem(entry(where, ""), "empty key")
         for said in (key, value):
-            if _is_long(said, limits.tag):
-                yield Problem(entry("tags", key), f"must be at most {limits.tag} bytes")
+            yield from _long(entry(where, key), said, limits.tag)
 
 
-def _url(where: str, url: str) -> Iterator[Problem]:
+def _named(where: str, one: Spec | Input | Output, limits: Limits) -> Iterator[Problem]:
+    yield from _long(f"{where}name", one.name, limits.name)
+    yield from _long(f"{where}description", one.description, limits.description)
+
+
+def _url(where: str, url: str, limits: Limits) -> Iterator[Problem]:
     if not url:
         yield Problem(where, REQUIRED)
     elif _CONTROL.search(url):
         yield Problem(where, "must not contain control characters")
+    elif not _SOMEWHERE.match(url):
+        yield Problem(where, "must be a URL or an absolute path, as in file:///data/x or /data/x")
+    yield from _long(where, url, limits.url)
 
 
 def _mapped(where: str, path: str, limits: Limits) -> Iterator[Problem]:
@@ -205,7 +281,7 @@ def _mapped(where: str, path: str, limits: Limits) -> Iterator[Problem]:
         yield Problem(where, REQUIRED)
         return
     yield from _path(where, path, limits)
-    yield from _root(where, path)
+    yield from _free(where, path)
 
 
 def _path(where: str, path: str, limits: Limits) -> Iterator[Problem]:
@@ -215,12 +291,26 @@ def _path(where: str, path: str, limits: Limits) -> Iterator[Problem]:
         yield Problem(where, "must not contain '..'")
     if _CONTROL.search(path):
         yield Problem(where, "must not contain control characters")
-    yield from _long(where, path, limits.path)
+    if len(path) * 4 > limits.part:
+        yield from _long(where, path, limits.path)
+        if any(_is_long(one, limits.part) for one in path.split("/")):
+            yield Problem(where, f"no part of it may have more than {limits.part} bytes")
 
 
-def _root(where: str, path: str) -> Iterator[Problem]:
-    if path.startswith("/") and not path.strip("/.") and not parts(path):
-        yield Problem(where, "must not be the root directory")
+def _free(where: str, path: str) -> Iterator[Problem]:
+    at = _told_apart(path)
+    if at == ():
+        yield Problem(where, ROOT)
+    elif at and not is_free(at):
+        hint = "use a path of the task's own, as in /data/x"
+        yield Problem(where, f"would hide what the image has there; {hint}")
+
+
+def _told_apart(path: str) -> Parts | None:
+    """The parts of an absolute path that may not be the task's own; most are by their first."""
+    before, slash, below = path.partition("/")
+    absolute = slash and not before
+    return parts(path) if absolute and below.partition("/")[0] in _NOT_ITS_OWN else None
 
 
 def _long(where: str, said: str, most: int) -> Iterator[Problem]:

@@ -11,7 +11,8 @@ from typing import Any, Final, TypeAlias
 from funnel.core.error import FunnelError, Invalid
 from funnel.core.event import Level
 from funnel.core.path import Parts, outermost, parts, text
-from funnel.core.plan import TMP, Content, Download, Plan
+from funnel.core.places import TMP
+from funnel.core.plan import Content, Download, Plan
 from funnel.core.task import FileType
 from funnel.core.url import redacted
 from funnel.core.value import Value
