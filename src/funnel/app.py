@@ -32,6 +32,7 @@ from funnel.ports import Backend, Database, Runtime, Storage
 from funnel.service.dispatch import Dispatch
 from funnel.service.ids import ids
 from funnel.service.leftovers import clear_leftovers
+from funnel.service.retention import Retention
 from funnel.service.solo import Solo
 from funnel.service.submit import Submit
 from funnel.service.sweep import Sweep
@@ -41,6 +42,7 @@ from funnel.storage.router import Router
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY = timedelta(minutes=1)
+RETENTION_EVERY = timedelta(seconds=10)
 DRAIN = 10
 
 
@@ -144,8 +146,10 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         )
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
         sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
+        retention = Retention(database, config.server.task_retention)
         loops = (
             asyncio.create_task(dispatch.forever()),
+            asyncio.create_task(retention.forever(RETENTION_EVERY)),
             asyncio.create_task(sweep.forever(SWEEP_EVERY)),
         )
         clearing = asyncio.create_task(clear_leftovers(worker))

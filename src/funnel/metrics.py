@@ -24,7 +24,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 NODE_STATES: Final = ("UNINITIALIZED", "ALIVE", "DEAD", "GONE", "INITIALIZING", "DRAIN")
 NODE_AMOUNTS: Final = ("cpus", "ram_bytes", "disk_bytes")
 
-_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE"})
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 _REQUEST_LABELS: Final = ("route", "method")
 _COMMIT_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)

@@ -69,6 +69,16 @@ class Tasks(Protocol):
         """
         ...
 
+    async def delete(self, task_id: TaskId) -> None:
+        """
+        Forget a task that has ended: its events, its output, everything but its key.
+
+        A key that made it still answers with its id, for as long as keys are remembered. What
+        waits in the outbox stays. Raises `NotFound`, and `InvalidTransition` for a task that
+        has not ended.
+        """
+        ...
+
 
 class Record(Protocol):
     """What a worker needs of `Tasks`; also there for a worker without any database."""
@@ -87,6 +97,15 @@ class Overview(Protocol):
 
     async def counts(self) -> Mapping[State, int]:
         """How many tasks are in each state; a state without tasks may be missing."""
+        ...
+
+    async def delete_ended(self, longer_than: timedelta, *, limit: int) -> int:
+        """
+        Forget tasks that ended longer ago, the longest first; how many that were.
+
+        As `Tasks.delete` does. A reader of the feed that has not come to their events by then
+        misses them.
+        """
         ...
 
     async def broken(self) -> str:
@@ -120,6 +139,14 @@ class Outbox(Commits, Protocol):
         No two callers get the same row: one `UPDATE … RETURNING`, with `FOR UPDATE SKIP
         LOCKED` where there are many servers. The clock is the database's; callers give
         durations, never instants. Work not struck off by `append` comes back by itself.
+        """
+        ...
+
+    async def strike_off(self, claim: Claim) -> None:
+        """
+        Work that is done, or wanted no more, and of which the task need not hear.
+
+        The task may be gone. Does nothing if the claim is no longer ours.
         """
         ...
 

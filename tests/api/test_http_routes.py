@@ -79,7 +79,7 @@ async def test_other_paths_are_not_found(app: ASGIApp, path: str) -> None:
     ("path", "allowed"),
     [
         ("/v1/tasks", "GET, HEAD, POST"),
-        ("/tasks/x", "GET, HEAD"),
+        ("/tasks/x", "DELETE, GET, HEAD"),
         ("/ga4gh/tes/v1/tasks/x:cancel", "POST"),
         ("/service-info", "GET, HEAD"),
         ("/v1/tasks/service-info", "GET, HEAD"),

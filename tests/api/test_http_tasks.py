@@ -1,4 +1,4 @@
-"""Creating, getting and cancelling tasks over HTTP."""
+"""Creating, getting, cancelling and deleting tasks over HTTP."""
 
 import json
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 from asking import STEP, create, get, listed
+from starlette.requests import Request
 
+from funnel.api.caller import Caller
 from funnel.core.container import Stream
 from funnel.core.event import (
     Batch,
@@ -18,6 +20,7 @@ from funnel.core.event import (
     Printed,
     StateChanged,
 )
+from funnel.core.query import Scope
 from funnel.core.state import State
 from funnel.core.task import OutputFileLog, TaskId
 from funnel.ports import Database
@@ -202,9 +205,39 @@ async def test_cancel_leaves_a_finished_task_as_it_is(
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1", "/ga4gh/tes/v1"])
+async def test_a_task_can_be_deleted_once_it_has_ended(
+    http: httpx.AsyncClient, prefix: str
+) -> None:
+    made = await create(http)
+    refused = await http.delete(f"{prefix}/tasks/{made}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "FAILED_PRECONDITION")
+    assert refused.json()["error"].endswith("can be deleted; cancel it first")
+    await http.post(f"{prefix}/tasks/{made}:cancel")
+    answer = await http.delete(f"{prefix}/tasks/{made}")
+    assert (answer.status_code, answer.json()) == (200, {})
+    assert (await http.get(f"{prefix}/tasks/{made}")).status_code == 404
+    assert await listed(http) == []
+
+
+async def test_only_administrators_may_delete(http: httpx.AsyncClient) -> None:
+    made = await create(http)
+    await http.post(f"/v1/tasks/{made}:cancel")
+
+    def ann(_request: Request) -> Caller:
+        return Caller(name="ann", scope=Scope(owner="ann"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("funnel.api.tes.caller", ann)
+        answer = await http.delete(f"/v1/tasks/{made}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "PERMISSION_DENIED")
+    assert await listed(http) == [made]
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1", "/ga4gh/tes/v1"])
 async def test_an_unknown_task_is_not_found(http: httpx.AsyncClient, prefix: str) -> None:
     for answer in (
         await http.get(f"{prefix}/tasks/nothing"),
+        await http.delete(f"{prefix}/tasks/nothing"),
         await http.post(f"{prefix}/tasks/nothing:cancel"),
     ):
         assert answer.status_code == 404

@@ -135,6 +135,16 @@ def test_cancel_goes_on_after_an_id_that_is_not_there(call: Call, board: Board) 
     assert call("task", "cancel", made).code == 0
 
 
+def test_delete_takes_only_what_has_ended(call: Call) -> None:
+    over, queued = call("task", "create", stdin=text() * 2).lines
+    call("task", "cancel", over)
+    answer = call("task", "delete", over, queued, "none")
+    assert (answer.code, answer.out) == (1, "{}\n")
+    assert f"task {queued} is QUEUED" in answer.err
+    assert "no task none" in answer.err
+    assert "no task" in call("task", "get", over).err
+
+
 def test_wait_waits_for_all_and_names_those_that_failed(call: Call, board: Board) -> None:
     good, bad, gone = call("task", "create", stdin=text() * 3).lines
     for one, state in ((bad, State.EXECUTOR_ERROR), (gone, State.CANCELED), (good, State.COMPLETE)):

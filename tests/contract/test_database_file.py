@@ -248,3 +248,23 @@ def test_what_a_later_version_adds_is_skipped(ours: sqlite3.Connection) -> None:
     ours.execute("UPDATE task SET progress = json_set(progress, '$.mood', 'good')")
     _, progress = changes.find_progress(ours, new.task_id)
     assert progress.native_id == "job-1"
+
+
+def test_tasks_that_ended_before_their_ends_were_kept_can_be_told_by_age(
+    path: Path, db: sqlite3.Connection
+) -> None:
+    migrate(db, path, migrations()[:1])
+    progress = '{"logs":[{"end_time":"2026-01-01T00:00:00Z"}]}'
+    rows = (("a", "COMPLETE", progress), ("b", "CANCELED", "garbled"), ("c", "RUNNING", progress))
+    for task_id, state, text in rows:
+        row = (task_id, "", "local", state, 0, "", text)
+        db.execute(
+            "INSERT INTO task (id, owner, queue, state, active, name, progress)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            row,
+        )
+    migrate(db, path, migrations())
+    ended = dict(db.execute("SELECT id, ended FROM task").fetchall())
+    assert ended["a"] == pytest.approx(EPOCH.timestamp(), abs=0.01)
+    assert ended["b"] > ended["a"]
+    assert ended["c"] is None

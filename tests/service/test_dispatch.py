@@ -206,6 +206,21 @@ async def test_a_cancel_before_the_note_still_stops_the_job(
     assert backend.cancelled == [Job(one, 1, "job-1")]
 
 
+async def test_work_of_a_deleted_task_is_done_or_struck_off(
+    database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
+) -> None:
+    (cancelled,) = await create(database)
+    await dispatch.once()
+    (queued,) = await create(database)
+    for one in (cancelled, queued):
+        await database.append(batch(moved(one, State.CANCELED)))
+        await database.delete(one)
+    await dispatch.once()
+    assert backend.submitted == [(cancelled, 1)]
+    assert backend.cancelled == [Job(cancelled, 1, f"job-{cancelled}")]
+    assert not await left(database)
+
+
 async def test_a_start_takes_up_what_is_unfinished(
     database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
 ) -> None:

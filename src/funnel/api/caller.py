@@ -7,13 +7,18 @@ from funnel.core.value import Value
 
 
 class Caller(Value, kw_only=True):
-    """`name` owns what the caller creates; `scope` is whose tasks the caller may see."""
+    """
+    `name` owns what the caller creates; `scope` is whose tasks the caller may see.
+
+    An administrator may also delete tasks.
+    """
 
     name: str
     scope: Scope
+    administrator: bool = False
 
 
-ANYONE = Caller(name="", scope=Scope(owner=None))
+ANYONE = Caller(name="", scope=Scope(owner=None), administrator=True)
 
 
 def caller(_request: Request) -> Caller:

@@ -13,7 +13,7 @@ from funnel.api.caller import caller
 from funnel.api.query import read_query, read_view
 from funnel.api.routes import Route
 from funnel.api.settings import Limits
-from funnel.core.error import Invalid
+from funnel.core.error import Denied, Invalid
 from funnel.core.task import TaskId
 from funnel.ports import Tasks
 from funnel.service.submit import Submit
@@ -23,7 +23,7 @@ LONGEST_KEY: Final = 255
 
 
 class TaskDoor:
-    """Reads go to the database, writes through the service."""
+    """Reads and deletions go to the database, other writes through the service."""
 
     def __init__(self, submit: Submit, tasks: Tasks, limits: Limits) -> None:
         self._submit = submit
@@ -32,7 +32,7 @@ class TaskDoor:
 
     def routes(self) -> Mapping[str, Route]:
         many = Route("/tasks", {"GET": self.list_tasks, "POST": self.create})
-        one = Route("/tasks/{id}", {"GET": self.get})
+        one = Route("/tasks/{id}", {"GET": self.get, "DELETE": self.delete})
         cancel = Route("/tasks/{id}:cancel", {"POST": self.cancel})
         return {route.template: route for route in (many, one, cancel)}
 
@@ -56,6 +56,13 @@ class TaskDoor:
     async def cancel(self, request: Request) -> Response:
         """A task that has ended stays as it is; that is no error."""
         await self._submit.cancel(_task_id(request), caller(request).scope)
+        return answer(b"{}")
+
+    async def delete(self, request: Request) -> Response:
+        """An extension of ours; the files that the task has stored stay where they are."""
+        if not caller(request).administrator:
+            raise Denied("only administrators may delete tasks")
+        await self._tasks.delete(_task_id(request))
         return answer(b"{}")
 
 

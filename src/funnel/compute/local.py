@@ -157,6 +157,9 @@ class LocalBackend:
         for wait in islice(self._pauses(), TRIES):
             try:
                 await self._run(task_id, fence)
+            except NotFound as gone:
+                log.info("attempt %d of %s is over: %s", fence, task_id, gone)
+                return
             except Exception:
                 log.exception("attempt %d of %s did not come to its end", fence, task_id)
             else:

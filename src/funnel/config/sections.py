@@ -59,6 +59,8 @@ class Server(Value, kw_only=True, rename=display):
     """Tell browsers and proxies not to keep answers."""
     task_access: TaskAccess = TaskAccess.ALL
     """Whose tasks a user may see. Only All is supported yet."""
+    task_retention: timedelta | None = None
+    """How long tasks are kept after their end, such as 30d; empty: for ever."""
 
 
 class RPCClient(Value, kw_only=True, rename=display):

@@ -68,8 +68,11 @@ def _add_task(db: sqlite3.Connection, created: Created, progress: Progress) -> i
 
 
 def _same(db: sqlite3.Connection, kept: TaskId, created: Created) -> TaskId:
-    (body,) = db.execute(SQL["spec"], (kept,)).fetchone()
-    before = CREATED.decode(body)
+    row = db.execute(SQL["spec"], (kept,)).fetchone()
+    if row is None:
+        # Deleted meanwhile: what cannot be compared must still not be made a second time.
+        return kept
+    before = CREATED.decode(row[0])
     if (before.spec, before.owner) != (created.spec, created.owner):
         raise Conflict
     return kept
@@ -83,7 +86,7 @@ def append(db: sqlite3.Connection, batch: Batch, done: Claim | None, now: float)
     if news:
         _add_events(db, n, before.version + 1, news)
         add_output(db, n, before.fence, news)
-        _save(db, n, before, after)
+        _save(db, n, before, after, now)
         if is_final(after.state):
             compact(db, n)
         _add_work(db, before, after, now)
@@ -108,13 +111,14 @@ def _add_events(
     db.executemany(SQL["add_event"], rows)
 
 
-def _save(db: sqlite3.Connection, n: int, before: Progress, after: Progress) -> None:
+def _save(db: sqlite3.Connection, n: int, before: Progress, after: Progress, now: float) -> None:
     moved = (before.state, before.native_id) != (after.state, after.native_id)
     row = {
         "n": n,
         "state": after.state.value,
         "active": bool(after.native_id) and not is_final(after.state),
         "progress": as_text(after),
+        "ended": now if is_final(after.state) else None,
     }
     db.execute(SQL["save_move" if moved else "save_progress"], row)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import islice
 
 from funnel.core.backoff import delays
-from funnel.core.error import FunnelError
+from funnel.core.error import FunnelError, NotFound
 from funnel.core.event import Accepted, Batch, Change, Level, Logged, StateChanged
 from funnel.core.query import EVERYONE, View
 from funnel.core.state import State, is_final
@@ -117,11 +117,15 @@ class Dispatch:
         try:
             task = await self._database.get(claim.work.task_id, View.FULL, EVERYONE)
             progress = await self._database.progress(claim.work.task_id)
+        except NotFound:
+            # Cancelled and deleted before anybody came to it.
+            await self._struck_off(claim)
+            return None
         except (FunnelError, OSError) as error:
             await self._put_back([claim], error)
             return None
         if is_final(progress.state) or progress.fence != claim.work.fence:
-            await self._done(claim, ())
+            await self._struck_off(claim)
             return None
         return Attempt(task, progress.fence)
 
@@ -151,13 +155,18 @@ class Dispatch:
             return
         for _ in jobs:
             self._metrics.dispatched(self._queue, "cancel", "done")
-        await asyncio.gather(*(self._done(claim, ()) for claim in claims))
+        await asyncio.gather(*(self._struck_off(claim) for claim in claims))
 
     async def _done(self, claim: Claim, facts: tuple[Change, ...]) -> None:
-        fence = claim.work.fence if facts else None
-        batch = Batch(task_id=claim.work.task_id, events=facts, fence=fence)
+        batch = Batch(task_id=claim.work.task_id, events=facts, fence=claim.work.fence)
         try:
             await self._database.append(batch, done=claim)
+        except (FunnelError, OSError) as error:
+            await self._put_back([claim], error)
+
+    async def _struck_off(self, claim: Claim) -> None:
+        try:
+            await self._database.strike_off(claim)
         except (FunnelError, OSError) as error:
             await self._put_back([claim], error)
 

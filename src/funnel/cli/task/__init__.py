@@ -23,6 +23,7 @@ task = LazyGroup(
         "get": Lazy("funnel.cli.task.get:get", "Print tasks as JSON."),
         "list": Lazy("funnel.cli.task.list:list_tasks", "List tasks, newest first."),
         "cancel": Lazy("funnel.cli.task.cancel:cancel", "Cancel tasks."),
+        "delete": Lazy("funnel.cli.task.delete:delete", "Delete tasks that have ended."),
         "wait": Lazy("funnel.cli.task.wait:wait", "Wait until tasks have ended."),
         "logs": Lazy("funnel.cli.task.logs:logs", "Print what a task has written."),
     },
