@@ -2,6 +2,9 @@
 # A container engine for the demo and the tests: the one that is there, else a private Docker Engine.
 #
 #   engine.sh start           make sure that an engine answers
+#   engine.sh start-private [FLAG...]
+#                             start the private engine, whatever else answers; FLAGs are dockerd's
+#   engine.sh crash           kill the private engine, and leave to its containers what becomes of them
 #   engine.sh stop            stop the private engine; any other one is left alone
 #   engine.sh env             print what a shell needs to reach the engine: eval "$(scripts/engine.sh env)"
 #   engine.sh images SET      make the images of SET: demo or test
@@ -26,6 +29,8 @@ main() {
   case ${1:-} in
     # Who asks for it by name keeps it.
     start) start && rm -f "$root/on-demand" ;;
+    start-private) shift && mkdir -p "$root" && locked start_own "$@" ;;
+    crash) ! alive || as_root kill -9 "$(cat "$pid_file")" ;;
     stop) locked stop_private ;;
     env) print_environment ;;
     images) use_engine && "$here/images.sh" "${2:?which images: demo or test}" ;;
@@ -123,13 +128,21 @@ start_private() {
   install_engine
   # Where there is an init system, Debian starts what it installs.
   ! find_engine >/dev/null || return 0
+  start_own
+}
+
+start_own() {
+  ! answers "$socket" || return 0
+  install_engine
   # The kernel allows 108 letters for a socket, and those of containerd need 45 beside ours.
   [ ${#root} -le 60 ] || fail "the path $root is too long for sockets; set XDG_CACHE_HOME to a shorter one"
-  say "engine: none answers, starting a private one in $root"
+  say "engine: starting a private one in $root"
   as_root true
   mount_cgroups
   make_bridge
-  launch
+  # After a crash the numbers in these may be those of others, for whose end dockerd would wait.
+  alive || as_root rm -f "$pid_file" "$root/exec/containerd/containerd.pid"
+  launch "$@"
 }
 
 install_engine() {
@@ -162,7 +175,7 @@ make_bridge() {
 launch() {
   local storage=overlay2 filter=true
   for _ in 1 2 3; do
-    ! launched --storage-driver "$storage" --iptables="$filter" || return 0
+    ! launched --storage-driver "$storage" --iptables="$filter" "$@" || return 0
     if grep -q 'error initializing graphdriver' "$log" && [ $storage = overlay2 ]; then
       say "engine: overlay2 does not work here, falling back to vfs"
       storage=vfs

@@ -1,7 +1,11 @@
 """What all tests share."""
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
+from running import Server
 
 # Machines are shared: how long an example takes says nothing about it.
 settings.register_profile("funnel", deadline=None)
@@ -11,3 +15,22 @@ settings.load_profile("funnel")
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts as many servers as a test asks for, each with flags of its own."""
+    made: list[Server] = []
+
+    def make(*flags: str) -> Server:
+        home = tmp_path / f"server{len(made)}"
+        home.mkdir()
+        made.append(Server(home, flags))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        if one.process.poll() is None:
+            one.stop()
+        one.http.close()

@@ -36,6 +36,7 @@ from funnel.service.retention import Retention
 from funnel.service.solo import Solo
 from funnel.service.submit import Submit
 from funnel.service.sweep import Sweep
+from funnel.service.watch import Watch
 from funnel.service.worker import Worker
 from funnel.storage.router import Router
 
@@ -135,7 +136,8 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         database: Database = await opening.open("database", config.database)
         storage = await opening.storage()
         worker, runtime = await opening.worker(database, storage)
-        opening.host = replace(opening.host, tasks=database, run_attempt=worker.run)
+        watch = Watch(runtime, opening.host.metrics)
+        opening.host = replace(opening.host, tasks=database, run_attempt=watch.gated(worker.run))
         backend: Backend = await opening.open("compute", config.compute)
         submit = Submit(
             database,
@@ -148,6 +150,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
         retention = Retention(database, config.server.task_retention)
         loops = (
+            asyncio.create_task(watch.forever()),
             asyncio.create_task(dispatch.forever()),
             asyncio.create_task(retention.forever(RETENTION_EVERY)),
             asyncio.create_task(sweep.forever(SWEEP_EVERY)),
@@ -245,5 +248,7 @@ async def run_worker(config: Config, spec: Spec) -> Task:
         solo = Solo(ids(now)(), spec, now)
         # A server on the same work directory must not take its containers for leftovers.
         opening.host = replace(opening.host, deployment=solo.task_id)
-        worker, _ = await opening.worker(solo, await opening.storage())
+        worker, runtime = await opening.worker(solo, await opening.storage())
+        # A server waits for the engine; here somebody waits for us, and shall know why.
+        await runtime.describe()
         return await solo.run(worker.run)

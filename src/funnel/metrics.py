@@ -117,6 +117,11 @@ class Metrics:
         self._attempts.labels(state).inc()
         self._attempt_seconds.observe(seconds)
 
+    def runtime_answers(self, *, yes: bool) -> None:
+        """Whether containers can be run now."""
+        self.runtime_is_up = yes
+        self._runtime_up.set(yes)
+
     def pulled(self, seconds: float) -> None:
         """One image was pulled."""
         self._pull_seconds.observe(seconds)
@@ -205,6 +210,10 @@ class Metrics:
         self._attempt_seconds = self._histogram(
             "attempt_seconds", "From start to end of an attempt.", _ATTEMPT_SECONDS
         )
+        self._runtime_up = self._gauge(
+            "runtime_up", "Whether the container engine answers, 1 or 0."
+        )
+        self.runtime_is_up = False
         self._pull_seconds = self._histogram(
             "image_pull_seconds", "Time to pull an image.", _PULL_SECONDS
         )

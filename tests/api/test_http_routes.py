@@ -150,8 +150,10 @@ async def test_health_is_json_with_counts_of_output(
     for _ in range(3):
         metrics.printed(Stream.STDOUT)
     metrics.dropped(Stream.STDERR)
+    metrics.runtime_answers(yes=True)
     assert (await http.get("/healthz")).json() == {
         "status": "OK",
+        "runtime_answers": True,
         "log_metrics": {
             "stderr_events_dropped": 1,
             "stdout_events_dropped": 0,

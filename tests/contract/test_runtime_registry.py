@@ -21,7 +21,7 @@ from funnel.plugins import Host
 from funnel.ports import Runtime
 from funnel.runtime.address import candidates
 from funnel.runtime.docker import PLUGIN
-from funnel.runtime.engine import Refusal, reached, segment
+from funnel.runtime.engine import Refusal, engine_at, segment
 from funnel.runtime.settings import PullPolicy, Settings
 
 pytestmark = pytest.mark.engine
@@ -112,7 +112,7 @@ async def served(registry: Registry) -> AsyncGenerator[str]:
 
 async def _forget(image: str) -> None:
     where = await asyncio.to_thread(lambda: list(candidates("", os.environ, Path.home())))
-    async with reached(where, 30.0) as engine:
+    async with engine_at(where, 30.0) as engine:
         with suppress(Refusal):
             await engine.do("DELETE", f"/images/{segment(image)}", params={"force": "1"})
 

@@ -55,13 +55,17 @@ class Server:
             *("--LocalStorage.AllowedDirs", str(self.files)),
             *self.flags,
         ]
-        with (self.home / "server.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(argv, cwd=self.home, stdout=log, stderr=log)
         until(self.answers)
 
+    @property
+    def log(self) -> Path:
+        return self.home / "server.log"
+
     def answers(self) -> bool:
         if self.process.poll() is not None:
-            raise RuntimeError((self.home / "server.log").read_text())
+            raise RuntimeError(self.log.read_text())
         try:
             return self.http.get("/healthz").status_code == 200
         except httpx.TransportError:
@@ -113,7 +117,7 @@ class Server:
         )
 
 
-def containers(task_id: str) -> list[dict[str, Any]]:
+def containers(task_id: str, *, host: str = "") -> list[dict[str, Any]]:
     """What the engine itself says about the containers of a task."""
     said = subprocess.run(
         [
@@ -128,5 +132,6 @@ def containers(task_id: str) -> list[dict[str, Any]]:
         capture_output=True,
         text=True,
         check=True,
+        env=os.environ | ({"DOCKER_HOST": host} if host else {}),
     )
     return [json.loads(line) for line in said.stdout.splitlines()]

@@ -6,7 +6,7 @@ from msgspec import json
 
 from funnel.core.error import Invalid, Unavailable
 from funnel.runtime.address import Address, candidates
-from funnel.runtime.engine import reached
+from funnel.runtime.engine import engine_at
 
 
 def asked(home: Path, setting: str = "", **environment: str) -> list[str]:
@@ -85,5 +85,5 @@ async def test_all_that_was_tried_is_told_when_none_answers(tmp_path: Path) -> N
     with pytest.raises(
         Unavailable, match=r"set Docker\.Host.*one: .*/one does not answer: No such file.*two: "
     ):
-        async with reached(gone, 1.0):
-            pass
+        async with engine_at(gone, 1.0) as engine:
+            await engine.ping()

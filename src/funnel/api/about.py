@@ -56,7 +56,12 @@ class AboutDoor:
     async def health(self, _request: Request) -> Response:
         counts = self._metrics.log_counts
         fields = {name: getattr(counts, name) for name in counts.__struct_fields__}
-        return answer(json.encode({"status": "OK", "log_metrics": fields}))
+        health = {
+            "status": "OK",
+            "runtime_answers": self._metrics.runtime_is_up,
+            "log_metrics": fields,
+        }
+        return answer(json.encode(health))
 
     async def metrics(self, _request: Request) -> Response:
         try:

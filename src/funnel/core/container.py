@@ -6,6 +6,9 @@ from typing import Final
 
 from funnel.core.value import Value
 
+STOPPED: Final = frozenset({137, 143})
+"""Exit codes of what was killed, or asked to stop."""
+
 LABEL_DEPLOYMENT: Final = "funnel.deployment"
 LABEL_TASK: Final = "funnel.task"
 LABEL_ATTEMPT: Final = "funnel.attempt"
@@ -52,11 +55,27 @@ class Chunk(Value):
 
 
 class Exited(Value, kw_only=True):
-    """How a container ended. `reason` is the engine's word where it has one."""
+    """
+    How a container ended. `reason` is the engine's word where it has one.
+
+    `unseen` says that it ended while the engine was gone: what it printed last may be lost.
+    """
 
     code: int
     oom_killed: bool = False
     reason: str = ""
+    unseen: bool = False
+
+    def doubt(self, *, keeps_output: bool) -> str:
+        """Why nobody can vouch for this end, "" where one can; `keeps_output` into a file."""
+        if not self.unseen:
+            return ""
+        gone = "the container engine was gone for a while"
+        if self.code in STOPPED and not self.oom_killed:
+            return f"{gone}, and seems to have stopped the container: it ended with {self.code}"
+        if self.code == 0 and keeps_output:
+            return f"{gone} when the container ended, and may have lost what it printed last"
+        return ""
 
 
 class Found(Value, kw_only=True):

@@ -6,10 +6,12 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from funnel.core.container import (
     LABEL_DEPLOYMENT,
@@ -26,14 +28,14 @@ from funnel.core.value import Value
 from funnel.plugins import Host
 from funnel.ports import Clock, unheard
 from funnel.runtime.address import candidates
-from funnel.runtime.engine import Engine, Late, Refusal, reached
+from funnel.runtime.engine import Engine, Late, Refusal, engine_at
 from funnel.runtime.fault import cannot_start, may_be_of_init, of_init
 from funnel.runtime.images import DockerImages
 from funnel.runtime.output import follow, last_words
 from funnel.runtime.patience import Patience
 from funnel.runtime.recipe import Site, eraser, recipe
 from funnel.runtime.settings import Settings, checked
-from funnel.runtime.state import inspect
+from funnel.runtime.state import State, inspect
 from funnel.runtime.stdin import feed, first_of
 
 GONE: Final = 404
@@ -73,18 +75,26 @@ class DockerRuntime:
             settings=settings,
             deployment=deployment,
             caller=f"{os.getuid()}:{os.getgid()}",
-            is_podman=engine.is_podman,
         )
-        images = DockerImages(engine, self._site)
-        self.pull = images.pull
-        self.has_path = images.has_path
+        self._images = DockerImages(engine, self._site)
         self._engine = engine
         self._now = now
+        self._version: _Version | None = None
+        self._unseen = set[str]()
+
+    async def pull(self, image: str) -> None:
+        await self._patience().outlast(lambda: self._images.pull(image))
+
+    async def has_path(self, image: str, path: str) -> bool:
+        return await self._patience().outlast(lambda: self._images.has_path(image, path))
 
     async def create(self, container: Container) -> str:
         if not container.command[:1] or not container.command[0]:
             raise CannotStart(f"the command of {container.name} is empty", 127)
-        body = recipe(container, self._site)
+        return await self._patience().outlast(lambda: self._create(container))
+
+    async def _create(self, container: Container) -> str:
+        body = recipe(container, await self._agreed())
         for _ in range(TRIES):
             try:
                 return await self._make(body, container.name)
@@ -96,6 +106,17 @@ class DockerRuntime:
         raise Unavailable(f"the engine neither makes nor shows a container {container.name}")
 
     async def start(self, container_id: str) -> None:
+        patience = self._patience()
+
+        async def start() -> None:
+            # One that has run already, while the engine was silent, must not run again.
+            if patience.was_tried() and not (await self._state(container_id)).waiting:
+                return
+            await self._start(container_id)
+
+        await patience.outlast(start)
+
+    async def _start(self, container_id: str) -> None:
         try:
             await self._engine.do("POST", f"/containers/{container_id}/start")
         except Refusal as refusal:
@@ -110,15 +131,18 @@ class DockerRuntime:
         await first_of(feed(self._engine, container_id, stdin, fed), self._over(container_id))
 
     def follow(self, container_id: str, *, skip: Mapping[Stream, int]) -> AsyncIterator[Chunk]:
-        return follow(self._engine, container_id, skip, self._patience())
+        patience = self._patience()
+        look = partial(self._look, container_id, patience)
+        return follow(self._engine, container_id, skip, patience, look)
 
     async def wait(self, container_id: str) -> Exited:
         patience = self._patience()
         while True:
             try:
-                state = (await inspect(self._engine, container_id)).state
+                state = await self._look(container_id, patience)
                 if state.ended:
-                    return await self._exited(container_id)
+                    exited = await self._exited(container_id)
+                    break
                 patience.renew()
                 if state.waiting:
                     await asyncio.sleep(PAUSE)
@@ -126,8 +150,10 @@ class DockerRuntime:
                     await self._stopped(container_id)
             except Unavailable as error:
                 await patience.after(error)
+        return replace(exited, unseen=container_id in self._unseen)
 
     async def remove(self, container_id: str, *, grace: timedelta) -> None:
+        self._unseen.discard(container_id)
         path = f"/containers/{container_id}"
         seconds = math.ceil(grace.total_seconds())
         try:
@@ -150,14 +176,16 @@ class DockerRuntime:
         if task_id is not None:
             labels.append(f"{LABEL_TASK}={task_id}")
         filters = msgspec.json.encode({"label": labels}).decode()
-        listed = await self._engine.get(
-            "/containers/json", list[_Listed], params={"all": "1", "filters": filters}
+        params = {"all": "1", "filters": filters}
+        listed = await self._patience().outlast(
+            lambda: self._engine.get("/containers/json", list[_Listed], params=params)
         )
         now = self._now().timestamp()
         return [_found(one, now) for one in listed]
 
     async def erase(self, directory: Path, image: str) -> None:
-        container_id = await self._make(eraser(str(directory), image, self._site), "")
+        body = eraser(str(directory), image, await self._agreed())
+        container_id = await self._make(body, "")
         try:
             async with asyncio.timeout(ERASE_SECONDS):
                 words = await self._erased(container_id)
@@ -169,7 +197,10 @@ class DockerRuntime:
             raise Unavailable(f"cannot empty {directory} in a container of {image!r}: {words}")
 
     async def describe(self) -> str:
-        version = await self._engine.get("/version", _Version)
+        # An engine runs programs to answer this, so it is asked no more often than must be.
+        await self._engine.ping()
+        if (version := self._version) is None:
+            version = self._version = await self._engine.get("/version", _Version)
         name = "Podman" if self._engine.is_podman else "Docker"
         api = f"API {version.api_version}"
         return f"{name} {version.version} ({api}) at {self._engine.address.url}"
@@ -201,7 +232,7 @@ class DockerRuntime:
         return await last_words(self._engine, container_id) or f"it ended with {exited.code}"
 
     async def _exited(self, container_id: str) -> Exited:
-        state = (await inspect(self._engine, container_id)).state
+        state = await self._state(container_id)
         code, reason = state.exit_code, state.error
         if not reason and may_be_of_init(code):
             code, reason = of_init(code, await last_words(self._engine, container_id))
@@ -235,6 +266,21 @@ class DockerRuntime:
                 f"container {container_id} is being removed, and that does not end"
             ) from error
 
+    async def _state(self, container_id: str) -> State:
+        return (await inspect(self._engine, container_id)).state
+
+    async def _look(self, container_id: str, patience: Patience) -> State:
+        """Its state; it is remembered where it has ended while the engine was gone."""
+        state = await self._state(container_id)
+        if patience.was_tried() and state.ended:
+            self._unseen.add(container_id)
+        return state
+
+    async def _agreed(self) -> Site:
+        """With what is known only once the engine answers."""
+        await self._engine.agree()
+        return replace(self._site, is_podman=self._engine.is_podman)
+
     def _patience(self) -> Patience:
         return Patience(self._site.settings.patience.total_seconds())
 
@@ -244,7 +290,7 @@ async def opened(settings: Settings, host: Host) -> AsyncGenerator[DockerRuntime
     where = await asyncio.to_thread(
         lambda: list(candidates(checked(settings).host, os.environ, Path.home()))
     )
-    async with reached(where, settings.timeout.total_seconds()) as engine:
+    async with engine_at(where, settings.timeout.total_seconds()) as engine:
         yield DockerRuntime(engine, settings, host.deployment, host.now)
 
 

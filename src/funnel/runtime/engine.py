@@ -1,7 +1,7 @@
 """Asking a container engine over its HTTP API."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from aiohttp import (
 from funnel.core.error import Unavailable
 from funnel.core.value import Value
 from funnel.runtime.address import Address, tls
+from funnel.runtime.shared import Shared
 
 T = TypeVar("T")
 
@@ -45,20 +46,73 @@ class _Words(Value):
     message: str = ""
 
 
+class Silent(Unavailable):
+    """The engine does not answer at all."""
+
+
+class Line:
+    """Requests to one address, each on a connection of its own."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        # Waiting requests must not use up a pool, and a restarted engine leaves no dead ones.
+        self._session = ClientSession(connector=_connector(address))
+
+    @asynccontextmanager
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        within: float | None,
+    ) -> AsyncGenerator[ClientResponse]:
+        try:
+            async with self._session.request(
+                method,
+                f"{self.address.base}{path}",
+                params=params,
+                data=None if body is None else msgspec.json.encode(body),
+                headers={"Content-Type": "application/json"},
+                timeout=ClientTimeout(total=within),
+                allow_redirects=False,
+            ) as response:
+                if response.status >= 300 and response.status != NOT_MODIFIED:
+                    raise Refusal(_message(await response.read()), response.status)
+                yield response
+        except TimeoutError as error:
+            words = f"has not answered {method} {path} within {within:g} s"
+            raise Late(f"the container engine at {self.address.url} {words}") from error
+        except (ClientError, OSError) as error:
+            words = f"does not answer: {_why(error)}"
+            raise Silent(f"the container engine at {self.address.url} {words}") from error
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
 class Engine:
     """
-    Requests to one engine. Raises `Refusal` with its words, `Unavailable` when it is silent.
+    Requests to one engine: the first that answers, and from then on no other.
 
-    `seconds` is how long an answer may take where the call does not say otherwise; `version` is
-    the part of each path that names the version of the API.
+    Raises `Refusal` with its words, `Silent` or `Late` when it does not answer. Whom we speak
+    to is found out with the first request, and again after each silence. `seconds` is how long
+    an answer may take where the call does not say otherwise; `version` is the part of each path
+    that names the version of the API.
     """
 
-    def __init__(self, session: ClientSession, address: Address, seconds: float) -> None:
-        self.address = address
-        self._session = session
+    def __init__(self, lines: Sequence[Line], seconds: float) -> None:
+        self._lines = lines
+        self._finding = Shared[str, None]()
+        self._agreed = False
         self.seconds = seconds
         self.version = ""
         self.is_podman = False
+
+    @property
+    def address(self) -> Address:
+        return self._lines[0].address
 
     @asynccontextmanager
     async def ask(
@@ -71,26 +125,17 @@ class Engine:
         within: float | None = 0.0,
     ) -> AsyncGenerator[ClientResponse]:
         """An answer whose body is still to be read; `within` 0 is the usual time, None no limit."""
+        await self.agree()
         seconds = self.seconds if within == 0.0 else within
+        path = f"{self.version}{path}"
         try:
-            async with self._session.request(
-                method,
-                f"{self.address.base}{self.version}{path}",
-                params=params,
-                data=None if body is None else msgspec.json.encode(body),
-                headers={"Content-Type": "application/json"},
-                timeout=ClientTimeout(total=seconds),
-                allow_redirects=False,
+            async with self._lines[0].ask(
+                method, path, params=params, body=body, within=seconds
             ) as response:
-                if response.status >= 300 and response.status != NOT_MODIFIED:
-                    raise Refusal(_message(await response.read()), response.status)
                 yield response
-        except TimeoutError as error:
-            words = f"has not answered {method} {path} within {seconds:g} s"
-            raise Late(f"the container engine at {self.address.url} {words}") from error
-        except (ClientError, OSError) as error:
-            words = f"does not answer: {_why(error)}"
-            raise Unavailable(f"the container engine at {self.address.url} {words}") from error
+        except Silent:
+            self._agreed = False
+            raise
 
     async def do(
         self,
@@ -109,36 +154,54 @@ class Engine:
         return msgspec.json.decode(await self.do("GET", path, params=params), type=kind)
 
     async def agree(self) -> None:
-        """Find out whom we speak to, and in which version of the API."""
-        async with self.ask("GET", "/_ping", within=min(self.seconds, PING_SECONDS)) as response:
-            theirs = response.headers.get("Api-Version", "")
-            self.is_podman = "Libpod-Api-Version" in response.headers
-        major, _, minor = theirs.partition(".")
+        """Find out whom we speak to, and in which version of the API. Raises with all we tried."""
+        if not self._agreed:
+            await self._finding.run("", self._find)
+
+    async def ping(self) -> None:
+        """Raise where the engine does not answer now."""
+        await self.agree()
+        async with self.ask("GET", "/_ping", within=self._soon):
+            return
+
+    async def _find(self) -> None:
+        tried: list[str] = []
+        for line in self._lines:
+            try:
+                async with line.ask("GET", "/_ping", within=self._soon) as response:
+                    self._speak(response.headers)
+            except Unavailable as error:
+                tried.append(f"{line.address.origin}: {error}")
+            else:
+                # Containers of ours are in this one, and not in another that may come up.
+                self._lines, self._agreed = [line], True
+                return
+        raise Silent(
+            "no container engine answers; start Docker or Podman, or set Docker.Host. Tried "
+            + "; ".join(tried)
+        )
+
+    def _speak(self, said: Mapping[str, str]) -> None:
+        self.is_podman = "Libpod-Api-Version" in said
+        major, _, minor = said.get("Api-Version", "").partition(".")
         if major.isdecimal() and minor.isdecimal():
             spoken = min(NEWEST, (int(major), int(minor)))
             self.version = f"/v{spoken[0]}.{spoken[1]}"
 
+    @property
+    def _soon(self) -> float:
+        return min(self.seconds, PING_SECONDS)
+
 
 @asynccontextmanager
-async def reached(candidates: Iterable[Address], seconds: float) -> AsyncGenerator[Engine]:
-    """The first engine that answers. Raises `Unavailable` with all that was tried."""
-    tried: list[str] = []
-    for address in candidates:
-        # A connection for each request: waiting ones must not use up a pool, and a restarted
-        # engine leaves no dead ones behind.
-        async with ClientSession(connector=_connector(address)) as session:
-            engine = Engine(session, address, seconds)
-            try:
-                await engine.agree()
-            except Unavailable as error:
-                tried.append(f"{address.origin}: {error}")
-                continue
-            yield engine
-            return
-    raise Unavailable(
-        "no container engine answers; start Docker or Podman, or set Docker.Host. Tried "
-        + "; ".join(tried)
-    )
+async def engine_at(addresses: Iterable[Address], seconds: float) -> AsyncGenerator[Engine]:
+    """The engine at one of these, which need not answer yet; there is one address at least."""
+    async with AsyncExitStack() as stack:
+        lines: list[Line] = []
+        for address in addresses:
+            lines.append(Line(address))
+            stack.push_async_callback(lines[-1].close)
+        yield Engine(lines, seconds)
 
 
 def segment(text: str) -> str:

@@ -7,7 +7,7 @@ import msgspec
 
 from funnel.core.error import Unavailable
 from funnel.core.value import Value
-from funnel.runtime.engine import Engine, Refusal, segment
+from funnel.runtime.engine import Engine, Refusal, Silent, segment
 from funnel.runtime.recipe import Site, probe
 from funnel.runtime.settings import PullPolicy
 from funnel.runtime.shared import Shared
@@ -73,6 +73,8 @@ class DockerImages:
             ) as response:
                 async for line in _lines(response.content.iter_any()):
                     _heed(msgspec.json.decode(line, type=_Said))
+        except Silent:
+            raise
         except (Unavailable, msgspec.MsgspecError) as error:
             raise Unavailable(f"cannot pull image {image!r}: {error}") from error
 

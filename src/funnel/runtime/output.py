@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Final
 
 from funnel.core.container import Chunk, Stream
@@ -10,7 +10,7 @@ from funnel.core.error import NotFound, Unavailable
 from funnel.runtime.demux import Demux
 from funnel.runtime.engine import Engine, Refusal
 from funnel.runtime.patience import Patience
-from funnel.runtime.state import inspect
+from funnel.runtime.state import State
 
 REMOVED: Final = (404, 409)
 PAUSE: Final = 0.1
@@ -18,7 +18,11 @@ BOTH: Final = {"stdout": "1", "stderr": "1"}
 
 
 async def follow(
-    engine: Engine, container_id: str, skip: Mapping[Stream, int], patience: Patience
+    engine: Engine,
+    container_id: str,
+    skip: Mapping[Stream, int],
+    patience: Patience,
+    look: Callable[[], Awaitable[State]],
 ) -> AsyncGenerator[Chunk]:
     """
     All output until the container has ended or is removed, less what is skipped.
@@ -30,7 +34,7 @@ async def follow(
     known = ended = False
     while not ended:
         try:
-            state = (await inspect(engine, container_id)).state
+            state = await look()
             if state.waiting or (known and not state.ended):
                 await asyncio.sleep(PAUSE)
             known, ended = True, state.ended

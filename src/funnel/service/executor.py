@@ -87,7 +87,9 @@ class Run:
             await bench.journal.record(*self._refused(error))
             await self._remove()
             return error.code
-        await bench.runtime.remove(container_id, grace=NOW)
+        # The task has all it wanted of it; what stays now is removed with the attempt.
+        with suppress(FunnelError, OSError):
+            await bench.runtime.remove(container_id, grace=NOW)
         return code
 
     async def _plan(self) -> Plan:
@@ -139,6 +141,9 @@ class Run:
         finally:
             await capturing.close()
         await bench.journal.note(*capturing.news(final=True))
+        keeps_output = bool(self._executor.stdout or self._executor.stderr)
+        if doubt := exited.doubt(keeps_output=keeps_output):
+            raise Lost(doubt)
         try:
             await self._place(capturing, plan)
         except (FunnelError, OSError) as error:

@@ -1,5 +1,6 @@
 """What an attempt leaves behind: its containers and its files."""
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,8 @@ from funnel.service.workplace import Workplace
 log = logging.getLogger(__name__)
 
 NOW: Final = timedelta(0)
+SILENCE: Final = timedelta(seconds=10)
+"""So long the engine may take for each removal, beside what the container has to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,9 @@ class Remains:
     async def clear(self) -> None:
         """Leave nothing; what cannot be removed now is left to the sweep."""
         try:
-            await self._remove(self.fence)
+            # A server that stops waits for this, and an engine may be silent for long.
+            async with asyncio.timeout((self.grace + SILENCE).total_seconds()):
+                await self._remove(self.fence)
             if not self.keep_files:
                 await self.place.clear(self.runtime, self.image)
         except (FunnelError, OSError) as error:
