@@ -9,7 +9,7 @@ from funnel.core.container import Chunk, Container, Exited, Found, Stream
 from funnel.core.event import Batch, Created, Logged, Recorded
 from funnel.core.fold import Progress
 from funnel.core.output import Piece, Place
-from funnel.core.query import Page, Query, Scope, View
+from funnel.core.query import Listing, Query, Scope, View
 from funnel.core.state import State
 from funnel.core.task import Task, TaskId
 from funnel.core.value import Value
@@ -46,11 +46,15 @@ class Tasks(Protocol):
         """Raise `NotFound` for a task that is absent or out of scope, alike."""
         ...
 
+    async def show(self, task_id: TaskId, view: View, scope: Scope) -> bytes:
+        """The same as its readers get it, in TES JSON; `wire.document` puts it together."""
+        ...
+
     async def progress(self, task_id: TaskId) -> Progress:
         """How far the task has come, for those who run it. Raises `NotFound`."""
         ...
 
-    async def list_tasks(self, query: Query) -> Page:
+    async def list_tasks(self, query: Query) -> Listing:
         """
         Newest first, from after `page_token`; a deep page costs what the first does.
 

@@ -25,6 +25,7 @@ from funnel.plugins import Host
 from funnel.ports import Database
 from funnel.testing.build import EPOCH, EVERYONE, batch, created, moved
 from funnel.testing.databases.lists import listed
+from funnel.wire.document import read_page
 
 OWNERS = ("ann", "bob", "")
 STATES = (State.QUEUED, State.RUNNING, State.COMPLETE)
@@ -182,10 +183,10 @@ def keep(db: sqlite3.Connection, count: int) -> list[tuple[Created, State]]:
 
 def walked(db: sqlite3.Connection, query: Query) -> list[TaskId]:
     page = search.search(db, query)
-    found = [task.id for task in page.tasks]
+    found = [task.id for task in read_page(page).tasks]
     while page.next_page_token:
         page = search.search(db, replace(query, page_token=page.next_page_token))
-        found += [task.id for task in page.tasks]
+        found += [task.id for task in read_page(page).tasks]
     return found
 
 

@@ -8,10 +8,9 @@ from msgspec.structs import replace
 from funnel.core.container import Stream
 from funnel.core.event import Change, ExecutorStarted, Printed, Requeued
 from funnel.core.fold import apply, begin
-from funnel.core.state import State
-from funnel.core.task import Input, Task
-from funnel.core.view import basic, full, minimal, tail
-from funnel.testing.build import EPOCH, created, logged, moved, printed
+from funnel.core.task import Input
+from funnel.core.view import full, tail
+from funnel.testing.build import EPOCH, created, logged, printed
 
 NEW = created(
     name="n", tags={"a": "b"}, inputs=(Input(path="/i", content="xyz"), Input(path="/j", url="/u"))
@@ -28,19 +27,6 @@ EVENTS: Sequence[Change] = (
 PROGRESS = reduce(apply, EVENTS, begin(NEW))
 
 
-def test_minimal_is_id_and_state() -> None:
-    assert minimal(T1, State.RUNNING) == Task(id=T1, state=State.RUNNING)
-
-
-def test_basic_leaves_out_contents_and_nothing_else() -> None:
-    task = basic(NEW, PROGRESS)
-    assert [one.content for one in task.inputs] == ["", ""]
-    assert [one.path for one in task.inputs] == ["/i", "/j"]
-    assert (task.id, task.state, task.creation_time) == (T1, State.QUEUED, EPOCH)
-    assert (task.name, task.tags, task.executors) == ("n", {"a": "b"}, NEW.spec.executors)
-    assert task.logs == PROGRESS.logs
-
-
 def test_full_puts_text_under_its_attempt_and_executor() -> None:
     err = replace(printed(T1, "oops", index=1), stream=Stream.STDERR)
     outputs = {1: [printed(T1, "one")], 2: [err, printed(T1, "tw", index=1)]}
@@ -51,12 +37,6 @@ def test_full_puts_text_under_its_attempt_and_executor() -> None:
     said = [[(one.stdout, one.stderr) for one in log.logs] for log in task.logs]
     assert said == [[("one", "")], [("", ""), ("tw", "oops")]]
     assert "task_attempt='1'" in task.logs[1].system_logs[0]
-
-
-def test_full_without_any_text_is_basic_with_contents() -> None:
-    quiet = apply(begin(NEW), moved(T1, State.RUNNING))
-    task = full(NEW, quiet, [], {})
-    assert replace(task, inputs=()) == replace(basic(NEW, quiet), inputs=())
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -17,6 +17,7 @@ from funnel.plugins import Host
 from funnel.service import retention
 from funnel.service.retention import Retention
 from funnel.testing.build import EPOCH, EVERYONE, batch, created, moved
+from funnel.testing.databases.page import page_of
 
 DAY = timedelta(days=1)
 
@@ -37,7 +38,7 @@ async def make(database: SqliteDatabase, count: int, state: State) -> list[TaskI
 
 
 async def left(database: SqliteDatabase) -> set[TaskId]:
-    page = await database.list_tasks(Query(scope=EVERYONE, page_size=2048))
+    page = await page_of(database, Query(scope=EVERYONE, page_size=2048))
     return {task.id for task in page.tasks}
 
 

@@ -17,7 +17,8 @@ from funnel.core.error import Denied, Invalid
 from funnel.core.task import TaskId
 from funnel.ports import Tasks
 from funnel.service.submit import Submit
-from funnel.wire.json import read_spec, write_page, write_task
+from funnel.wire.document import write_listing
+from funnel.wire.json import read_spec
 
 LONGEST_KEY: Final = 255
 
@@ -46,12 +47,11 @@ class TaskDoor:
 
     async def list_tasks(self, request: Request) -> Response:
         query = read_query(request.scope["query_string"], caller(request).scope)
-        return answer(write_page(await self._tasks.list_tasks(query)))
+        return answer(write_listing(await self._tasks.list_tasks(query)))
 
     async def get(self, request: Request) -> Response:
         view = read_view(request.scope["query_string"])
-        task = await self._tasks.get(_task_id(request), view, caller(request).scope)
-        return answer(write_task(task))
+        return answer(await self._tasks.show(_task_id(request), view, caller(request).scope))
 
     async def cancel(self, request: Request) -> Response:
         """A task that has ended stays as it is; that is no error."""

@@ -44,7 +44,18 @@ class Query(Value, kw_only=True):
 
 
 class Page(Value):
-    """Newest first. The token, empty on the last page, means something to its database only."""
+    """Newest first. The token is empty on the last page."""
 
     tasks: tuple[Task, ...]
+    next_page_token: str = ""
+
+
+class Listing(Value):
+    """
+    A page as its readers get it: its tasks in TES JSON, newest first, with commas between.
+
+    The token, empty on the last page, means something to its database only.
+    """
+
+    documents: bytes = b""
     next_page_token: str = ""

@@ -20,11 +20,11 @@ def line(logged: Logged, attempt: int) -> str:
         "executor_index": str(logged.index),
         **logged.fields,
     }
-    return " ".join(f"{_key(key)}='{_quoted(value)}'" for key, value in pairs.items())
+    return " ".join([f"{_key(key)}='{_quoted(value)}'" for key, value in pairs.items()])
 
 
 def _key(key: str) -> str:
-    return re.sub(r"\s", "_", key)
+    return key if key.isidentifier() else re.sub(r"\s", "_", key)
 
 
 def _quoted(value: str) -> str:

@@ -8,21 +8,10 @@ from funnel.core.container import Stream
 from funnel.core.event import Created, Event, Logged, Printed, Requeued
 from funnel.core.fold import Progress
 from funnel.core.output import rest
-from funnel.core.state import State
 from funnel.core.systemlog import line
-from funnel.core.task import ExecutorLog, Task, TaskId
+from funnel.core.task import ExecutorLog, Task, TaskLog
 
 Outputs = Mapping[int, Sequence[Printed]]
-
-
-def minimal(task_id: TaskId, state: State) -> Task:
-    return Task(id=task_id, state=state)
-
-
-def basic(created: Created, progress: Progress) -> Task:
-    """Everything but input contents, outputs of executors and system logs."""
-    task = _task(created, progress)
-    return replace(task, inputs=tuple(replace(one, content="") for one in task.inputs))
 
 
 def full(created: Created, progress: Progress, events: Iterable[Event], outputs: Outputs) -> Task:
@@ -32,8 +21,19 @@ def full(created: Created, progress: Progress, events: Iterable[Event], outputs:
     `outputs` are the pieces of output kept for each attempt, 1 the first, in the order of
     their streams and bytes.
     """
+    return Task(
+        **asdict(created.spec),
+        id=progress.task_id,
+        state=progress.state,
+        logs=full_logs(progress, events, outputs),
+        creation_time=created.at,
+    )
+
+
+def full_logs(progress: Progress, events: Iterable[Event], outputs: Outputs) -> tuple[TaskLog, ...]:
+    """The logs of all attempts, with what the system and the executors said."""
     said = _by_attempt(events)
-    logs = tuple(
+    return tuple(
         replace(
             log,
             system_logs=said.get(attempt, ()),
@@ -41,7 +41,6 @@ def full(created: Created, progress: Progress, events: Iterable[Event], outputs:
         )
         for attempt, log in enumerate(progress.logs, 1)
     )
-    return replace(_task(created, progress), logs=logs)
 
 
 def tail(pieces: Iterable[Printed]) -> str:
@@ -56,16 +55,6 @@ def tail(pieces: Iterable[Printed]) -> str:
             text, keep, at = text + rest(piece.text, piece.start, at), piece.keep, piece.end
     whole = text.encode()
     return text if len(whole) <= keep else whole[len(whole) - keep :].decode(errors="ignore")
-
-
-def _task(created: Created, progress: Progress) -> Task:
-    return Task(
-        **asdict(created.spec),
-        id=progress.task_id,
-        state=progress.state,
-        logs=progress.logs,
-        creation_time=created.at,
-    )
 
 
 def _by_attempt(events: Iterable[Event]) -> Mapping[int, tuple[str, ...]]:
@@ -83,6 +72,8 @@ def _by_attempt(events: Iterable[Event]) -> Mapping[int, tuple[str, ...]]:
 
 
 def _printed(logs: tuple[ExecutorLog, ...], pieces: Sequence[Printed]) -> tuple[ExecutorLog, ...]:
+    if not pieces:
+        return logs
     return tuple(
         replace(
             log,

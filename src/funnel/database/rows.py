@@ -9,22 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from msgspec import json
+from msgspec import Raw, json
 
-from funnel.core import view as show
 from funnel.core.container import Stream
 from funnel.core.event import Created, Event, Printed
 from funnel.core.fold import Progress
 from funnel.core.query import View
-from funnel.core.state import State
-from funnel.core.task import Task, TaskId
+from funnel.core.task import TaskId, TaskLog
+from funnel.core.view import full_logs
 from funnel.core.work import Work
+from funnel.wire.document import Kept, without_contents, write_task
 
-Minimal: TypeAlias = tuple[int, TaskId, State]
-Basic: TypeAlias = tuple[int, Progress, Created]
+Row: TypeAlias = tuple[int, bytes]
+Minimal: TypeAlias = tuple[int, Raw]
+Basic: TypeAlias = tuple[int, Progress, Kept]
 Piece: TypeAlias = tuple[int, int, Stream, int, int, int, str]
 Told: TypeAlias = tuple[int, int, Event]
-Full: TypeAlias = tuple[int, Progress, Created, list[Event], list[Piece]]
+Full: TypeAlias = tuple[int, Progress, Kept, list[Event], list[Piece]]
 
 UNFINISHED = json.Decoder(list[Progress])
 UNREAD = json.Decoder(list[Told])
@@ -42,23 +43,30 @@ def as_text(value: object) -> str:
     return _ENCODER.encode(value).decode()
 
 
-def read_minimal(text: str) -> list[tuple[int, Task]]:
-    """The numbers and tasks of a page, newest first."""
-    return [(n, show.minimal(task_id, state)) for n, task_id, state in _MINIMAL.decode(text)]
+def read_minimal(text: str) -> list[Row]:
+    """The numbers and documents of a page, newest first."""
+    return [(n, bytes(document)) for n, document in _MINIMAL.decode(text)]
 
 
-def read_basic(text: str) -> list[tuple[int, Task]]:
-    return [(n, show.basic(created, progress)) for n, progress, created in _BASIC.decode(text)]
-
-
-def read_full(text: str) -> list[tuple[int, Task]]:
+def read_basic(text: str) -> list[Row]:
     return [
-        (n, show.full(created, progress, events, _outputs(progress.task_id, pieces)))
-        for n, progress, created, events, pieces in _FULL.decode(text)
+        (n, write_task(without_contents(kept), progress.task_id, progress.state, progress.logs))
+        for n, progress, kept in _BASIC.decode(text)
     ]
 
 
-READ: Mapping[View, Callable[[str], list[tuple[int, Task]]]] = {
+def read_full(text: str) -> list[Row]:
+    return [
+        (n, write_task(kept, progress.task_id, progress.state, _logs(progress, events, pieces)))
+        for n, progress, kept, events, pieces in _FULL.decode(text)
+    ]
+
+
+def _logs(progress: Progress, events: list[Event], pieces: list[Piece]) -> tuple[TaskLog, ...]:
+    return full_logs(progress, events, _outputs(progress.task_id, pieces))
+
+
+READ: Mapping[View, Callable[[str], list[Row]]] = {
     View.MINIMAL: read_minimal,
     View.BASIC: read_basic,
     View.FULL: read_full,

@@ -3,14 +3,14 @@
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
-from typing import LiteralString, TypeAlias
+from typing import LiteralString
 
 from funnel.core.error import Invalid
-from funnel.core.query import Page, Query, Scope, View
-from funnel.core.task import Task, TaskId
+from funnel.core.query import Listing, Query, Scope, View
+from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.database.paging import place, token
-from funnel.database.rows import READ
+from funnel.database.rows import READ, Row
 from funnel.database.sql import statements
 
 SQL = statements("search.sql")
@@ -47,7 +47,6 @@ class Window(Value, kw_only=True):
     limit: int
 
 
-Row: TypeAlias = tuple[int, Task]
 EVERYTHING = Lead(Term("all"), ())
 _ORDERS: Mapping[str, str] = {"all": "newest_of_all", "id": "alone"}
 _COLUMNS: Mapping[View, str] = {
@@ -57,7 +56,7 @@ _COLUMNS: Mapping[View, str] = {
 }
 
 
-def search(db: sqlite3.Connection, query: Query) -> Page:
+def search(db: sqlite3.Connection, query: Query) -> Listing:
     """Raises `Invalid` for a token that is not ours, or too many tags at once."""
     terms = (*_terms(query),)
     if len(terms) > MOST_TERMS:
@@ -67,17 +66,17 @@ def search(db: sqlite3.Connection, query: Query) -> Page:
     page = rows[: query.page_size]
     if len(rows) > len(page):
         end = page[-1][0]
-    return Page(tuple(task for _, task in page), token(end) if end else "")
+    return Listing(b",".join([document for _, document in page]), token(end) if end else "")
 
 
-def find(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -> Task | None:
+def find(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -> bytes | None:
     """The task, read by one statement, so that it is all of one moment."""
     terms = [*_terms(Query(scope=scope))]
     parts = _joined(view, "id", terms)
     given = [value for term in terms for value in term.values]
     (text,) = db.execute(parts, [task_id, *given, 1]).fetchone()
-    for _, task in READ[view](text):
-        return task
+    for _, document in READ[view](text):
+        return document
     return None
 
 

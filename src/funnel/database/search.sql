@@ -39,7 +39,11 @@ WITH RECURSIVE
 SELECT min(b) * 4096 FROM block
 
 -- name: minimal
-SELECT json_group_array(json_array(n, id, state)) FROM (
+-- TES JSON at once: an id and a state are all there is to it.
+SELECT '[' || coalesce(group_concat(
+  '[' || n || ',{"id":' || json_quote(id) || ',"state":"' || state || '"}]'
+), '') || ']'
+FROM (
   SELECT task.n, task.id, task.state
 
 -- name: basic
@@ -57,7 +61,9 @@ FROM (
     (SELECT body FROM event WHERE event.n = task.n AND seq = 1) AS body,
     (SELECT coalesce(group_concat(body), '') FROM (
       SELECT body FROM event INDEXED BY event_by_task
-      WHERE event.n = task.n AND seq > 1 ORDER BY seq
+      WHERE event.n = task.n AND seq > 1
+        AND substr(body, 1, 12) IN ('{"kind":"log', '{"kind":"req')
+      ORDER BY seq
     )) AS events,
     (SELECT json_group_array(
       json_array(attempt, executor, stream, start, stop, keep, text)

@@ -1,21 +1,18 @@
-"""TES JSON in, TES JSON out."""
+"""TES JSON in."""
 
 import json as plain
 import re
 from typing import Any, Final, cast
 
-from msgspec import ValidationError, convert, json
+from msgspec import ValidationError, convert
 from msgspec.structs import replace
 
 from funnel.core.error import Invalid
-from funnel.core.query import Page
-from funnel.core.task import Executor, Input, Output, Resources, Spec, Task, TaskLog
+from funnel.core.task import Executor, Input, Output, Resources, Spec
 from funnel.wire.tolerant import SERVER_MADE, Doubled, normal
 
-UNKNOWN_EXIT_CODE: Final = -1
-
 _NO_RESOURCES: Final = Spec().resources
-"""The default itself: msgspec leaves out what is this very object."""
+"""The default itself: msgspec leaves out, where it encodes, what is this very object."""
 _SPEC: Final = frozenset(Spec.__struct_fields__) | SERVER_MADE
 _RESOURCES: Final = frozenset(Resources.__struct_fields__)
 _LISTS: Final = tuple(
@@ -48,39 +45,16 @@ def read_spec(body: bytes) -> Spec:
         return Spec()
     if regular and _has_our_names(given):
         try:
-            return convert(given, Spec)
+            return _lean(convert(given, Spec))
         except ValidationError:
             pass
-    return convert(normal(given), Spec)
+    return _lean(convert(normal(given), Spec))
 
 
-def write_task(task: Task) -> bytes:
-    """TES JSON; what is absent or at its default is left out, but never an exit code."""
-    return json.encode(_shown(task))
-
-
-def write_page(page: Page) -> bytes:
-    """TES 1.1 `tesListTasksResponse`."""
-    if all(task is _shown(task) for task in page.tasks):
-        return json.encode(page)
-    return json.encode(replace(page, tasks=tuple(_shown(task) for task in page.tasks)))
-
-
-def _shown(task: Task) -> Task:
-    """The task itself wherever that can be written as it is."""
-    if task.resources is not _NO_RESOURCES and task.resources == _NO_RESOURCES:
-        task = replace(task, resources=_NO_RESOURCES)
-    if all(one.exit_code is not None for log in task.logs for one in log.logs):
-        return task
-    return replace(task, logs=tuple(_with_exit_codes(log) for log in task.logs))
-
-
-def _with_exit_codes(log: TaskLog) -> TaskLog:
-    logs = (
-        one if one.exit_code is not None else replace(one, exit_code=UNKNOWN_EXIT_CODE)
-        for one in log.logs
-    )
-    return replace(log, logs=tuple(logs))
+def _lean(spec: Spec) -> Spec:
+    if spec.resources is not _NO_RESOURCES and spec.resources == _NO_RESOURCES:
+        return replace(spec, resources=_NO_RESOURCES)
+    return spec
 
 
 def _parsed(text: str) -> tuple[Any, bool]:

@@ -21,6 +21,7 @@ from funnel.testing.build import (
     moved,
     printed,
 )
+from funnel.testing.databases.page import page_of
 
 NEVER = timedelta(days=365)
 
@@ -36,9 +37,9 @@ class RemovalSuite:
             with pytest.raises(NotFound):
                 await call
         for query in (Query(scope=EVERYONE), Query(scope=EVERYONE, name_prefix="n")):
-            assert not (await database.list_tasks(query)).tasks
+            assert not (await page_of(database, query)).tasks
         tagged = Query(scope=EVERYONE, tags=(("a", "b"), ("c", "")))
-        assert not (await database.list_tasks(tagged)).tasks
+        assert not (await page_of(database, tagged)).tasks
         assert not any((await database.counts()).values())
         assert not await database.unread("r", limit=9)
         with pytest.raises(NotFound):
@@ -48,16 +49,16 @@ class RemovalSuite:
         before = [await ended(database) for _ in range(3)]
         kept = [await database.get(one, View.FULL, EVERYONE) for one in before]
         await database.delete(before[1])
-        page = await database.list_tasks(Query(scope=EVERYONE, view=View.FULL))
+        page = await page_of(database, Query(scope=EVERYONE, view=View.FULL))
         assert page.tasks == (kept[2], kept[0])
 
     async def test_a_walk_goes_on_where_tasks_are_deleted(self, database: Database) -> None:
         made = [await ended(database) for _ in range(6)]
-        first = await database.list_tasks(Query(scope=EVERYONE, page_size=2))
+        first = await page_of(database, Query(scope=EVERYONE, page_size=2))
         for one in (made[5], made[4], made[3]):
             await database.delete(one)
         rest = Query(scope=EVERYONE, page_token=first.next_page_token)
-        assert [task.id for task in (await database.list_tasks(rest)).tasks] == made[2::-1]
+        assert [task.id for task in (await page_of(database, rest)).tasks] == made[2::-1]
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.INITIALIZING, State.RUNNING])
     async def test_what_has_not_ended_stays(self, database: Database, state: State) -> None:
@@ -77,7 +78,7 @@ class RemovalSuite:
         await database.delete(first.task_id)
         for name in ("one", "two"):
             assert await database.create(created(name=name), key="k") == first.task_id
-        assert not (await database.list_tasks(Query(scope=EVERYONE))).tasks
+        assert not (await page_of(database, Query(scope=EVERYONE))).tasks
 
     async def test_those_that_ended_first_go_first(self, database: Database) -> None:
         made = [await database.create(created()) for _ in range(6)]
@@ -85,7 +86,7 @@ class RemovalSuite:
             await database.append(batch(moved(one, state)))
         assert await database.delete_ended(NEVER, limit=9) == 0
         assert await database.delete_ended(NOTHING, limit=2) == 2
-        left = await database.list_tasks(Query(scope=EVERYONE))
+        left = await page_of(database, Query(scope=EVERYONE))
         assert [task.id for task in left.tasks] == [made[n] for n in (5, 2, 1, 0)]
         assert await database.delete_ended(NOTHING, limit=9) == 3
         assert await database.delete_ended(NOTHING, limit=9) == 0

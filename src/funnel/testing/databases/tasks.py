@@ -12,6 +12,7 @@ from funnel.core.state import State
 from funnel.core.task import Input, TaskId
 from funnel.ports import Database
 from funnel.testing.build import EPOCH, EVERYONE, batch, created, logged, moved
+from funnel.testing.databases.page import page_of
 
 
 class TaskSuite:
@@ -37,7 +38,7 @@ class TaskSuite:
         assert (task.name, task.tags, task.inputs) == (text, {text: text}, inputs)
         assert len(task.logs[0].system_logs) == 1
         query = Query(scope=Scope(text), name_prefix=text, tags=((text, text), (text, "")))
-        assert [one.id for one in (await database.list_tasks(query)).tasks] == [new.task_id]
+        assert [one.id for one in (await page_of(database, query)).tasks] == [new.task_id]
 
     async def test_a_foreign_task_is_as_absent_as_a_missing_one(self, database: Database) -> None:
         task_id = await database.create(created(owner="ann"))
@@ -55,7 +56,7 @@ class TaskSuite:
         assert set(made) == {news[0].task_id}
         assert await database.create(created(name="same", owner="bob"), key="k") not in made
         assert await database.create(created(name="same"), key="other") not in made
-        assert len((await database.list_tasks(Query(scope=EVERYONE))).tasks) == 3
+        assert len((await page_of(database, Query(scope=EVERYONE))).tasks) == 3
 
     async def test_a_key_or_id_with_another_spec_is_a_conflict(self, database: Database) -> None:
         new = created(name="one")
@@ -68,7 +69,7 @@ class TaskSuite:
         for other in (created(name="two"), created(owner="eve", name="one")):
             with pytest.raises(Conflict):
                 await database.create(replace(other, task_id=foreign.task_id))
-        assert len((await database.list_tasks(Query(scope=EVERYONE))).tasks) == 2
+        assert len((await page_of(database, Query(scope=EVERYONE))).tasks) == 2
 
     async def test_notes_are_kept_with_the_task(self, database: Database) -> None:
         new = created()
