@@ -271,7 +271,7 @@ async def whole(spec: Spec, engine: Engine, worker: Worker, root: Path) -> None:
     assert all(one == LOOK for _, one in probes)
     assert len(probes) <= bool(spec.executors[0].workdir)
     kinds = {path.removeprefix("/v1.41").split("/")[1] for _, path in engine.recording.asked}
-    assert kinds == {"_ping", "containers", "images"}
+    assert kinds <= {"_ping", "containers", "images"}
 
 
 def test_nothing_of_ours_runs_a_program() -> None:
