@@ -30,6 +30,7 @@ from funnel.metrics import Metrics
 from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
 from funnel.service.dispatch import Dispatch
+from funnel.service.hub import Hub
 from funnel.service.ids import ids
 from funnel.service.leftovers import clear_leftovers
 from funnel.service.retention import Retention
@@ -121,6 +122,7 @@ class Parts:
     database: Database
     backend: Backend
     submit: Submit
+    hub: Hub
     storage: Router
     metrics: Metrics
     loops: tuple[asyncio.Task[None], ...]
@@ -162,6 +164,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             database=database,
             backend=backend,
             submit=submit,
+            hub=Hub(database),
             storage=storage,
             metrics=opening.host.metrics,
             loops=loops,
@@ -196,7 +199,8 @@ async def serve(config: Config) -> None:
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=DRAIN,
-            )
+            ),
+            ending=parts.hub.close,
         )
         port = sockets[0].getsockname()[1]
         log.info("serving TES at http://%s:%d", config.server.host_name, port)
@@ -233,8 +237,8 @@ def _api(parts: Parts) -> ASGIApp:
     )
     return make_api(
         submit=parts.submit,
-        tasks=parts.database,
-        overview=parts.database,
+        database=parts.database,
+        hub=parts.hub,
         info=info,
         metrics=parts.metrics,
         limits=replace_value(LIMITS, no_store=settings.disable_http_cache),

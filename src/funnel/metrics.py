@@ -70,6 +70,10 @@ class Metrics:
         self._answers.labels(route, known, str(status)).inc()
         self._answer_seconds.labels(route, known).observe(seconds)
 
+    def watch_watchers(self, waiting: Callable[[], int]) -> None:
+        """Ask this how many requests wait for news of tasks, at each look."""
+        self._watchers.set_function(waiting)
+
     def counted(self, counts: Mapping[State, int]) -> None:
         """How many tasks are in each state now."""
         for state in State:
@@ -167,6 +171,7 @@ class Metrics:
         self._answer_seconds = self._histogram(
             "http_request_seconds", "Until the answer was sent.", _REQUEST_SECONDS, *_REQUEST_LABELS
         )
+        self._watchers = self._gauge("http_waiting", "Requests that wait for news of tasks.")
 
     def _tasks(self) -> None:
         self._task_states = self._gauge("tasks_state_count", "Tasks in each state.", "state")

@@ -1,20 +1,18 @@
 """The HTTP door on a real database."""
 
-import asyncio
-import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from doors import client, door
+from doors import client, door, served
 from starlette.types import ASGIApp
 
 from funnel.database.sqlite import Settings, make
 from funnel.metrics import Metrics
 from funnel.plugins import Host
 from funnel.ports import Database
+from funnel.service.hub import Hub
 from funnel.testing.build import EPOCH
 
 
@@ -31,8 +29,13 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def app(database: Database, metrics: Metrics) -> ASGIApp:
-    return door(database, metrics)
+def hub(database: Database) -> Hub:
+    return Hub(database)
+
+
+@pytest.fixture
+def app(database: Database, metrics: Metrics, hub: Hub) -> ASGIApp:
+    return door(database, metrics, hub=hub)
 
 
 @pytest.fixture
@@ -43,11 +46,5 @@ async def http(app: ASGIApp) -> AsyncGenerator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def port(app: ASGIApp) -> AsyncGenerator[int]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    found: int = listener.getsockname()[1]
-    yield found
-    server.should_exit = True
-    await serving
+    async with served(app) as found:
+        yield found

@@ -1,10 +1,13 @@
-"""The HTTP door, put together without any server around it."""
+"""The HTTP door, put together with or without a server around it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import uvicorn
 from starlette.types import ASGIApp
 
 from funnel.api.http import make_api
@@ -12,6 +15,7 @@ from funnel.api.info import TES_TYPE, Organization, ServiceInfo
 from funnel.api.settings import Limits
 from funnel.metrics import Metrics
 from funnel.ports import Database
+from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.testing.build import EPOCH, new_id
 
@@ -29,15 +33,20 @@ INFO = ServiceInfo(
 LIMITS = Limits(body=64 * 1024, body_seconds=0.2, answer_seconds=5)
 
 
-def door(database: Database, metrics: Metrics | None = None, limits: Limits = LIMITS) -> ASGIApp:
+def door(
+    database: Database,
+    metrics: Metrics | None = None,
+    limits: Limits = LIMITS,
+    hub: Hub | None = None,
+) -> ASGIApp:
     parameters = frozenset({"vmsize"})
     submit = Submit(
         database, queue="local", parameters=parameters, new_id=new_id, now=lambda: EPOCH
     )
     return make_api(
         submit=submit,
-        tasks=database,
-        overview=database,
+        database=database,
+        hub=hub or Hub(database),
         info=INFO,
         metrics=metrics or Metrics(),
         limits=limits,
@@ -48,9 +57,24 @@ def client(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://funnel")
 
 
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncGenerator[int]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    found: int = listener.getsockname()[1]
+    yield found
+    server.should_exit = True
+    await serving
+
+
 class _Failing:
     def __init__(self, act: Callable[[], Awaitable[object]]) -> None:
         self._act = act
+
+    def on_commit(self, heard: object) -> None:
+        """There never is one."""
 
     def __getattr__(self, _name: str) -> Callable[..., Awaitable[object]]:
         return lambda *_, **__: self._act()

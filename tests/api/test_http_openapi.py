@@ -14,6 +14,7 @@ from msgspec import json
 
 from funnel.api.about import AboutDoor, openapi
 from funnel.api.errors import STATUS
+from funnel.api.live import LiveDoor
 from funnel.api.routes import OFFICIAL, Route
 from funnel.api.settings import LIMITS
 from funnel.api.tes import TaskDoor
@@ -21,6 +22,7 @@ from funnel.core.event import Batch, ExecutorExited, ExecutorStarted, Logged, Ou
 from funnel.core.task import OutputFileLog, TaskId
 from funnel.metrics import Metrics
 from funnel.ports import Database
+from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.testing.build import EPOCH, new_id
 
@@ -41,8 +43,13 @@ def served(database: Database) -> dict[str, set[str]]:
     submit = Submit(
         database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
     )
-    tasks = TaskDoor(submit, database, LIMITS)
-    tes: list[Route] = [*about.tes_routes().values(), *tasks.routes().values()]
+    live = LiveDoor(database, Hub(database))
+    tasks = TaskDoor(submit, database, LIMITS, live)
+    tes: list[Route] = [
+        *about.tes_routes().values(),
+        *tasks.routes().values(),
+        *live.routes().values(),
+    ]
     return {
         **{OFFICIAL + route.template: set(route.methods) for route in tes},
         **{route.template: set(route.methods) for route in about.own_routes().values()},
@@ -62,7 +69,7 @@ async def test_every_route_is_described_and_no_other(
 def test_every_error_is_described(document: dict[str, Any]) -> None:
     operations = [one for path in document["paths"].values() for one in path.values()]
     described = {int(status) for one in operations for status in one["responses"]}
-    assert described == {200, 405} | {status for status, _ in STATUS.values()} - UNUSED
+    assert described == {200, 204, 405} | {status for status, _ in STATUS.values()} - UNUSED
     codes = document["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
     assert {code for status, code in STATUS.values() if status != 409} <= set(codes)
 

@@ -21,6 +21,7 @@ from funnel.database.sqlite import Settings, make
 from funnel.metrics import Metrics
 from funnel.plugins import Host
 from funnel.ports import Database
+from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.testing.build import EPOCH, EVERYONE, batch, moved, new_id
 
@@ -108,7 +109,13 @@ async def _serving(database: Database) -> AsyncGenerator[int]:
     submit = Submit(
         database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
     )
-    app = make_api(submit=submit, tasks=database, overview=database, info=INFO, metrics=Metrics())
+    app = make_api(
+        submit=submit,
+        database=database,
+        hub=Hub(database),
+        info=INFO,
+        metrics=Metrics(),
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

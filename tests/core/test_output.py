@@ -5,11 +5,20 @@ from hypothesis import strategies as st
 
 from funnel.core.container import Stream
 from funnel.core.output import Piece, Place, unread
+from funnel.core.task import TaskId
 
 
 def piece(start: int, text: str, *, executor: int = 0, stream: Stream = Stream.STDOUT) -> Piece:
     end = start + len(text.encode())
-    return Piece(attempt=1, executor=executor, stream=stream, start=start, end=end, text=text)
+    return Piece(
+        task_id=TaskId("t"),
+        attempt=1,
+        executor=executor,
+        stream=stream,
+        start=start,
+        end=end,
+        text=text,
+    )
 
 
 @given(st.text("aé漢", max_size=30), st.lists(st.integers(0, 30)), st.integers(0, 5))

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -13,12 +13,15 @@ from funnel.api.about import AboutDoor
 from funnel.api.answer import broken, no_such_method, no_such_path, refusal
 from funnel.api.errors import NoAnswer
 from funnel.api.info import ServiceInfo
+from funnel.api.live import LiveDoor
 from funnel.api.routes import Endpoint, Route, Routes
 from funnel.api.settings import LIMITS, Limits
+from funnel.api.stream import DEADLINE, waited
 from funnel.api.tes import TaskDoor
 from funnel.core.error import FunnelError
 from funnel.metrics import Metrics
-from funnel.ports import Overview, Tasks
+from funnel.ports import Live, Overview, Tasks
+from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 
 log = logging.getLogger(__name__)
@@ -27,19 +30,26 @@ NOWHERE: Final = Route("none", {})
 NO_STORE: Final = (b"cache-control", b"no-store")
 
 
+class Known(Tasks, Live, Overview, Protocol):
+    """What is asked of a database."""
+
+
 def make_api(
     *,
     submit: Submit,
-    tasks: Tasks,
-    overview: Overview,
+    database: Known,
+    hub: Hub,
     info: ServiceInfo,
     metrics: Metrics,
     limits: Limits = LIMITS,
 ) -> ASGIApp:
     """The HTTP door of a server, for any ASGI server."""
-    about = AboutDoor(info, overview, metrics)
-    door = TaskDoor(submit, tasks, limits)
-    routes = Routes({**about.tes_routes(), **door.routes()}, about.own_routes())
+    about = AboutDoor(info, database, metrics)
+    live = LiveDoor(database, hub)
+    door = TaskDoor(submit, database, limits, live)
+    metrics.watch_watchers(lambda: hub.waiting)
+    tes = {**about.tes_routes(), **door.routes(), **live.routes()}
+    routes = Routes(tes, about.own_routes())
     return HttpDoor(routes, metrics, limits)
 
 
@@ -64,9 +74,8 @@ class HttpDoor:
         except ClientDisconnect:
             return
         await self._finished(response, scope)(scope, receive, send)
-        self._metrics.answered(
-            route.template, scope["method"], response.status_code, clock() - began
-        )
+        seconds = clock() - began - waited(scope)
+        self._metrics.answered(route.template, scope["method"], response.status_code, seconds)
 
     async def _answer(self, route: Route, request: Request) -> Response:
         endpoint = _endpoint(route, request.method)
@@ -75,7 +84,8 @@ class HttpDoor:
         if endpoint is None:
             return no_such_method(request.method, _allowed(route))
         try:
-            async with asyncio.timeout(self._limits.answer_seconds):
+            async with asyncio.timeout(self._limits.answer_seconds) as deadline:
+                request.scope[DEADLINE] = deadline
                 return await endpoint(request)
         except FunnelError as error:
             return refusal(error)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import uvicorn
@@ -15,7 +15,19 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Door(uvicorn.Server):
-    """Ends in peace, with exit code 0, on SIGINT or SIGTERM; a second SIGINT waits for nobody."""
+    """
+    Ends in peace, with exit code 0, on SIGINT or SIGTERM; a second SIGINT waits for nobody.
+
+    `ending` is called first, to send home those who would wait for long.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -2,16 +2,23 @@
 
 import difflib
 import re
-from collections.abc import Iterable
-from typing import Final
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
+from funnel.core.duration import parse, shown
 from funnel.core.error import Invalid, Problem
 from funnel.core.query import Query, Scope, View
 from funnel.core.state import State
 
+W = TypeVar("W", bound=StrEnum)
+
 DEFAULT_PAGE: Final = 256
 LARGEST_PAGE: Final = 2048
+LONGEST_NUMBER: Final = 18
+"""Digits; a larger number has no place in a database."""
+FLAGS: Final = {"": True, "true": True, "1": True, "false": False, "0": False}
 
 NUMBERED: Final = (
     *(State.UNKNOWN, State.QUEUED, State.INITIALIZING, State.RUNNING, State.PAUSED),
@@ -28,7 +35,7 @@ def read_view(query_string: bytes) -> View:
     """Raises `Invalid` for an unknown view; without one it is MINIMAL."""
     if not query_string:
         return View.MINIMAL
-    asked = _Asked(query_string)
+    asked = Asked(query_string)
     view = asked.view()
     asked.complain()
     return view
@@ -42,7 +49,7 @@ def read_query(query_string: bytes, scope: Scope) -> Query:
     """
     if not query_string:
         return Query(scope=scope)
-    asked = _Asked(query_string)
+    asked = Asked(query_string)
     query = Query(
         scope=scope,
         view=asked.view(),
@@ -56,7 +63,9 @@ def read_query(query_string: bytes, scope: Scope) -> Query:
     return query
 
 
-class _Asked:
+class Asked:
+    """The parameters of a request; what cannot be read is collected, and raised by `complain`."""
+
     def __init__(self, query_string: bytes) -> None:
         self._given: dict[str, list[str]] = {}
         self._problems: list[Problem] = []
@@ -95,7 +104,7 @@ class _Asked:
         if "page_size" not in self._given:
             return DEFAULT_PAGE
         if not _INTEGER.fullmatch(digits):
-            self._problems.append(Problem("page_size", f"expected an integer, got {digits[:80]!r}"))
+            self.problem("page_size", f"expected an integer, got {digits[:80]!r}")
             return DEFAULT_PAGE
         size = int(digits[:19])
         return min(size, LARGEST_PAGE) if size > 0 else DEFAULT_PAGE
@@ -106,10 +115,49 @@ class _Asked:
         values += [""] * (len(keys) - len(values))
         return tuple(dict(zip(keys, values, strict=False)).items())
 
-    def _unknown(self, name: str, word: str, known: Iterable[str]) -> None:
-        near = difflib.get_close_matches(word.upper()[:80], list(known), n=1)
-        hint = f", did you mean {near[0]}?" if near else f", expected one of {', '.join(known)}"
-        self._problems.append(Problem(name, f"{word[:80]!r} is not a {name}{hint}"))
+    def number(self, name: str) -> int | None:
+        """A number from 0 on; None where none is given."""
+        digits = self.last(name)
+        if not digits:
+            return None
+        if digits.isdecimal() and digits.isascii() and len(digits) <= LONGEST_NUMBER:
+            return int(digits)
+        self.problem(name, f"expected a number from 0 on, got {digits[:80]!r}")
+        return None
+
+    def flag(self, name: str) -> bool:
+        """A name without a value is a yes."""
+        word = self.last(name) if name in self._given else "false"
+        if word.lower() not in FLAGS:
+            self.problem(name, f"expected true or false, got {word[:80]!r}")
+        return FLAGS.get(word.lower(), False)
+
+    def duration(self, name: str) -> timedelta:
+        try:
+            found = parse(self.last(name)[:80])
+        except Invalid as error:
+            self.problem(name, str(error))
+            return timedelta(0)
+        if found < timedelta(0):
+            self.problem(name, f"expected a duration that is not negative, got {shown(found)}")
+        return found
+
+    def words(self, name: str, known: type[W]) -> frozenset[W]:
+        """Those in a list with commas."""
+        words = [word for word in self.last(name).split(",") if word]
+        for word in words:
+            if word not in known.__members__.values():
+                self._unknown(name, word, known)
+        return frozenset(one for one in known if one in words)
+
+    def problem(self, name: str, message: str) -> None:
+        self._problems.append(Problem(name, message))
+
+    def _unknown(self, name: str, word: str, known: type[StrEnum]) -> None:
+        upper = {one.upper(): one for one in known}
+        near = difflib.get_close_matches(word.upper()[:80], upper, n=1)
+        hint = f"did you mean {upper[near[0]]}?" if near else f"expected one of {', '.join(known)}"
+        self.problem(name, f"{word[:80]!r} is not a {known.__name__.lower()}, {hint}")
 
 
 def _snake(name: str) -> str:

@@ -8,11 +8,15 @@ from typing import Final, TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
+from funnel.core.task import TaskId
+
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 OFFICIAL: Final = "/ga4gh/tes/v1"
 PREFIXES: Final = (OFFICIAL, "/v1", "")
 CANCEL: Final = ":cancel"
+BELOW: Final = ("logs", "events")
+"""What is below a task."""
 
 _SLASHES: Final = re.compile("/{2,}")
 
@@ -38,6 +42,7 @@ class Routes:
         self._parents = frozenset(f"{prefix}/tasks" for prefix in PREFIXES)
         self._task = tes["/tasks/{id}"]
         self._cancel = tes["/tasks/{id}:cancel"]
+        self._below = {name: tes[f"/tasks/{{id}}/{name}"] for name in BELOW}
 
     def find(self, path: str) -> tuple[Route, str] | None:
         """The route and the task's id, where there is one in the path."""
@@ -45,10 +50,17 @@ class Routes:
         if route := self._exact.get(plain):
             return route, ""
         parent, _, last = plain.rpartition("/")
+        if (below := self._below.get(last)) and parent not in self._parents:
+            parent, _, task_id = parent.rpartition("/")
+            return (below, task_id) if parent in self._parents and task_id else None
         task_id = last.removesuffix(CANCEL)
         if parent not in self._parents or not task_id:
             return None
         return (self._task if task_id == last else self._cancel), task_id
+
+
+def task_id_of(request: Request) -> TaskId:
+    return TaskId(request.path_params["id"])
 
 
 def _exact(tes: Mapping[str, Route], own: Mapping[str, Route]) -> Iterator[tuple[str, Route]]:

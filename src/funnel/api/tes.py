@@ -10,26 +10,30 @@ from starlette.responses import Response
 from funnel.api.answer import answer
 from funnel.api.body import read_body
 from funnel.api.caller import caller
+from funnel.api.live import LiveDoor
 from funnel.api.query import read_query, read_view
-from funnel.api.routes import Route
+from funnel.api.routes import Route, task_id_of
 from funnel.api.settings import Limits
 from funnel.core.error import Denied, Invalid
-from funnel.core.task import TaskId
 from funnel.ports import Tasks
 from funnel.service.submit import Submit
 from funnel.wire.document import write_listing
 from funnel.wire.json import read_spec
 
 LONGEST_KEY: Final = 255
+WAIT: Final = b"wait="
+WAITED: Final = "Funnel-Waited"
+"""Who does not find this header waits at a server that knows no waiting."""
 
 
 class TaskDoor:
     """Reads and deletions go to the database, other writes through the service."""
 
-    def __init__(self, submit: Submit, tasks: Tasks, limits: Limits) -> None:
+    def __init__(self, submit: Submit, tasks: Tasks, limits: Limits, live: LiveDoor) -> None:
         self._submit = submit
         self._tasks = tasks
         self._limits = limits
+        self._live = live
 
     def routes(self) -> Mapping[str, Route]:
         many = Route("/tasks", {"GET": self.list_tasks, "POST": self.create})
@@ -50,24 +54,27 @@ class TaskDoor:
         return answer(write_listing(await self._tasks.list_tasks(query)))
 
     async def get(self, request: Request) -> Response:
-        view = read_view(request.scope["query_string"])
-        return answer(await self._tasks.show(_task_id(request), view, caller(request).scope))
+        query = request.scope["query_string"]
+        view = read_view(query)
+        waits = WAIT in query
+        if waits:
+            await self._live.wait(request)
+        shown = answer(await self._tasks.show(task_id_of(request), view, caller(request).scope))
+        if waits:
+            shown.headers[WAITED] = "true"
+        return shown
 
     async def cancel(self, request: Request) -> Response:
         """A task that has ended stays as it is; that is no error."""
-        await self._submit.cancel(_task_id(request), caller(request).scope)
+        await self._submit.cancel(task_id_of(request), caller(request).scope)
         return answer(b"{}")
 
     async def delete(self, request: Request) -> Response:
         """An extension of ours; the files that the task has stored stay where they are."""
         if not caller(request).administrator:
             raise Denied("only administrators may delete tasks")
-        await self._tasks.delete(_task_id(request))
+        await self._tasks.delete(task_id_of(request))
         return answer(b"{}")
-
-
-def _task_id(request: Request) -> TaskId:
-    return TaskId(request.path_params["id"])
 
 
 def _key(request: Request) -> str:

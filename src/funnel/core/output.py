@@ -5,16 +5,18 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from funnel.core.container import Stream
+from funnel.core.task import TaskId
 from funnel.core.value import Value
 
 
-class Piece(Value, kw_only=True):
+class Piece(Value, kw_only=True, tag_field="kind", tag="printed"):
     """
     Bytes `start` to `end` of what an executor wrote to a stream.
 
     `attempt` counts from 1, as fences do; `executor` from 0.
     """
 
+    task_id: TaskId
     attempt: int
     executor: int
     stream: Stream
@@ -39,6 +41,13 @@ class Place(Value):
         same = (piece.attempt, piece.executor) == (self.attempt, self.executor)
         place = self if same else Place(piece.attempt, piece.executor)
         return replace(place, **{piece.stream.value: piece.end})
+
+
+class Mark(Value):
+    """How far a stream of news has been read: events by position, output only where asked for."""
+
+    position: int = 0
+    place: Place | None = None
 
 
 def unread(place: Place, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Place]]:

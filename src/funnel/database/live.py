@@ -47,7 +47,17 @@ def printed(db: sqlite3.Connection, task_id: TaskId, place: Place) -> list[Piece
         "stderr": place.stderr,
     }
     (text,) = db.execute(SQL["printed"], given).fetchone()
-    return [
-        Piece(attempt=attempt, executor=executor, stream=stream, start=start, end=end, text=words)
-        for attempt, executor, stream, start, end, words in _PRINTED.decode(text)
-    ]
+    return [_piece(task_id, row) for row in _PRINTED.decode(text)]
+
+
+def _piece(task_id: TaskId, row: _Row) -> Piece:
+    attempt, executor, stream, start, end, text = row
+    return Piece(
+        task_id=task_id,
+        attempt=attempt,
+        executor=executor,
+        stream=stream,
+        start=start,
+        end=end,
+        text=text,
+    )

@@ -1,5 +1,5 @@
 -- name: newest
-SELECT coalesce(max(position), 0) FROM event
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)
 
 -- name: events
 SELECT
