@@ -22,6 +22,7 @@ from funnel.api.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceIn
 from funnel.api.listen import Door, listen
 from funnel.api.settings import LIMITS
 from funnel.config import Config
+from funnel.core.attempts import asked
 from funnel.core.error import Unavailable
 from funnel.core.task import Spec, Task
 from funnel.database import sqlite
@@ -246,7 +247,12 @@ def _api(parts: Parts) -> ASGIApp:
 
 
 async def run_worker(config: Config, spec: Spec) -> Task:
-    """Run one task here, without any server; the task as it ended, with its logs."""
+    """
+    Run one task here, without any server; the task as it ended, with its logs.
+
+    Raises `Invalid` for backend parameters that cannot be read.
+    """
+    asked(spec.resources.backend_parameters)
     async with AsyncExitStack() as stack:
         opening = Opening(stack, config)
         solo = Solo(ids(now)(), spec, now)

@@ -288,7 +288,8 @@ class Images(Protocol):
         """
         See to it that the image is here, by the policy of the settings.
 
-        Calls for one image share one pull. Raises `Unavailable` with the engine's words.
+        Calls for one image share one pull. Raises, with the engine's words, `NotFound` for one
+        that we cannot have, and `Unavailable` where another time may do.
         """
         ...
 

@@ -39,7 +39,7 @@ def door(
     limits: Limits = LIMITS,
     hub: Hub | None = None,
 ) -> ASGIApp:
-    parameters = frozenset({"vmsize"})
+    parameters = frozenset({"vmsize", "max_attempts", "retry_on"})
     submit = Submit(
         database, queue="local", parameters=parameters, new_id=new_id, now=lambda: EPOCH
     )

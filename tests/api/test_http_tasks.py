@@ -148,6 +148,19 @@ async def test_strict_backend_parameters_must_be_known(http: httpx.AsyncClient) 
     }
 
 
+async def test_backend_parameters_that_cannot_be_read_are_named(http: httpx.AsyncClient) -> None:
+    resources = {"backend_parameters": {"Max_Attempts": "many", "retry_on": "9999"}}
+    answer = await http.post("/v1/tasks", json={"executors": [STEP], "resources": resources})
+    assert answer.status_code == 400
+    assert [one["field"] for one in answer.json()["problems"]] == [
+        "resources.backend_parameters.Max_Attempts",
+        "resources.backend_parameters.retry_on",
+    ]
+    assert "must be a whole number from 1 to 10, not 'many'" in answer.json()["error"]
+    known_elsewhere = {"backend_parameters": {"timeout": "soon"}}
+    assert await create(http, resources=known_elsewhere)
+
+
 async def test_a_null_tag_is_dropped_and_others_are_kept(http: httpx.AsyncClient) -> None:
     kept = await create(http, tags={"a": None, "b": "c", "d": ""})
     assert (await get(http, kept))["tags"] == {"b": "c", "d": ""}

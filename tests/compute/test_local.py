@@ -275,7 +275,7 @@ async def test_it_opens_in_a_server_only(database: SqliteDatabase, crew: Crew) -
     given: dict[str, Any] = {"now": HOST.now, "deployment": "test"}
     host = Host(tasks=database, run_attempt=crew.work, **given)
     async with PLUGIN.make(Settings(), host) as backend:
-        assert backend.parameters == frozenset()
+        assert backend.parameters == {"max_attempts", "retry_on", "timeout"}
         assert b"funnel_slots_free_cpus" in host.metrics.exposition()
     with pytest.raises(FunnelError, match="only inside a server"):
         async with PLUGIN.make(Settings(), HOST):

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from funnel.core.error import Conflict, Unavailable
+from funnel.core.event import Requeued
 from funnel.core.query import Query, View
 from funnel.core.state import State
+from funnel.core.work import Claim, Submit
 from funnel.database import changes
 from funnel.database.opening import connect, held, make_private, migrate
 from funnel.database.sql import migrations
@@ -82,6 +84,22 @@ async def test_work_of_a_server_that_died_is_due_at_once(at: Settings) -> None:
     async with PLUGIN.make(at, HOST) as database:
         (again,) = await database.claim("local", limit=9, lease=MINUTE)
     assert (again.work, again.tries) == (mine.work, 2)
+
+
+async def test_a_pause_goes_on_over_a_restart_and_no_longer_than_itself(at: Settings) -> None:
+    async with PLUGIN.make(at, HOST) as database:
+        short, long = await database.create(created()), await database.create(created())
+        await database.claim("local", limit=9, lease=MINUTE)
+        await database.append(batch(Requeued(short, EPOCH, "away", 0.5)))
+        await database.append(batch(Requeued(long, EPOCH, "away", 600.0)))
+        new = {Submit(short, 2, 0.5), Submit(long, 2, 600.0)}
+    earlier = Host(now=lambda: EPOCH - 9 * MINUTE, deployment="test")
+    async with PLUGIN.make(at, earlier) as database:
+        due: list[Claim] = []
+        while not any(one.work in new for one in due):
+            due = [*await database.claim("local", limit=9, lease=MINUTE)]
+            await asyncio.sleep(0.02)
+        assert {one.work for one in due} & new == {Submit(short, 2, 0.5)}
 
 
 async def test_what_is_asked_after_the_end_is_refused(at: Settings) -> None:

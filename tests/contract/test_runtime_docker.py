@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from funnel.core.container import Container, Exited, Mount, Stream
-from funnel.core.error import CannotStart, Unavailable
+from funnel.core.error import CannotStart, Invalid, NotFound, Unavailable
 from funnel.plugins import Host
 from funnel.ports import Runtime
 from funnel.runtime.address import candidates
@@ -253,7 +253,7 @@ async def test_what_is_not_here_is_the_engines_fault(runtime: Runtime) -> None:
     with pytest.raises(Unavailable, match=r"(?i)no such image: funnel-test/missing"):
         await runtime.create(container("true", image="funnel-test/missing"))
     mounts = (Mount("/no/such/source", "/x"),)
-    with pytest.raises(Unavailable, match="/no/such/source"):
+    with pytest.raises(Invalid, match="/no/such/source"):
         await runtime.create(container("true", mounts=mounts))
 
 
@@ -375,7 +375,7 @@ async def test_one_that_will_not_end_is_killed(runtime: Runtime) -> None:
 async def test_an_image_is_never_pulled_where_that_is_forbidden() -> None:
     async with opened(pull_policy=PullPolicy.NEVER) as runtime:
         await runtime.pull("alpine")
-        with pytest.raises(Unavailable, match="PullPolicy is never"):
+        with pytest.raises(NotFound, match="PullPolicy is never"):
             await runtime.pull("funnel-test/missing")
 
 

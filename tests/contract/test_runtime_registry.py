@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from msgspec import json
 
-from funnel.core.error import Unavailable
+from funnel.core.error import NotFound, Unavailable
 from funnel.plugins import Host
 from funnel.ports import Runtime
 from funnel.runtime.address import candidates
@@ -142,6 +142,12 @@ async def test_the_registry_is_asked_each_time_where_that_is_wanted() -> None:
         asked = registry.asked
         await runtime.pull(image)
         assert registry.asked > asked
+
+
+async def test_an_image_that_the_registry_has_not_is_told_from_one_that_it_cannot_give() -> None:
+    async with served(Registry()) as image, opened(PullPolicy.MISSING) as runtime:
+        with pytest.raises(NotFound, match=f"cannot pull image '{image}-not'"):
+            await runtime.pull(f"{image}-not")
 
 
 async def test_a_failure_in_the_middle_of_a_pull_is_told_in_the_engines_words() -> None:

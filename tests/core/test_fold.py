@@ -4,6 +4,7 @@ from functools import reduce
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from funnel.core.container import Stream
 from funnel.core.error import Fenced, Gap, InvalidTransition
@@ -126,10 +127,18 @@ def test_metadata_is_added_to() -> None:
 
 
 def test_a_new_attempt_starts_over_with_a_higher_fence() -> None:
-    again = after(*LIFE[:-1], Requeued(T1, EPOCH, "lost"))
+    again = after(*LIFE[:-1], Requeued(T1, LATER, "lost", 2.5))
     assert (again.state, again.fence, again.heard, again.native_id) == (State.QUEUED, 2, 0, "")
-    assert again.version == 1 + len(LIFE)
-    assert again.logs == (after(*LIFE[:-1]).logs[0], EMPTY)
+    assert (again.version, again.pause) == (1 + len(LIFE), 2.5)
+    assert again.logs == (replace(after(*LIFE[:-1]).logs[0], end_time=LATER), EMPTY)
+
+
+def test_who_asks_for_a_new_attempt_is_heard_no_more() -> None:
+    said = Batch(task_id=T1, events=(*LIFE[:4], Requeued(T1, LATER, "lost")), fence=1, first=1)
+    now, _ = extend(START, said)
+    assert (now.fence, now.heard) == (2, 0)
+    with pytest.raises(Fenced):
+        extend(now, said)
 
 
 def test_a_lost_batch_is_asked_for() -> None:

@@ -42,6 +42,7 @@ def test_a_task_canceled_before_it_was_taken_is_stopped_when_it_is() -> None:
 def test_a_new_attempt_stops_the_old_one_where_there_is_one() -> None:
     again = Requeued(T1, EPOCH, "lost")
     assert work(NEW, again) == [Submit(T1, 2)]
+    assert work(NEW, Requeued(T1, EPOCH, "lost", 3.0)) == [Submit(T1, 2, 3.0)]
     assert work(TAKEN, again) == [Cancel(T1, 1, "job-1"), Submit(T1, 2)]
 
 

@@ -21,6 +21,7 @@ from funnel.testing.build import EPOCH
 pytestmark = pytest.mark.engine
 
 NOW = timedelta(0)
+HOG = "x=aaaaaaaa; while true; do x=$x$x; done"
 
 
 @pytest.fixture
@@ -175,17 +176,35 @@ async def test_exit_codes_are_kept(bench: Bench, command: list[str], code: int) 
     assert (task.state, codes(task)) == (State.EXECUTOR_ERROR, [code])
 
 
-async def test_an_image_that_cannot_be_had_is_a_system_error(bench: Bench) -> None:
+async def test_a_registry_that_does_not_answer_is_asked_again(bench: Bench) -> None:
     task = await bench.run(run("true", image="127.0.0.1:9/nobody/nothing:1"))
-    assert (task.state, codes(task)) == (State.SYSTEM_ERROR, [])
-    assert "127.0.0.1:9/nobody/nothing:1" in said(task)
+    assert (task.state, len(task.logs)) == (State.QUEUED, 2)
+    assert "127.0.0.1:9/nobody/nothing:1" in "".join(task.logs[0].system_logs)
 
 
 async def test_too_little_memory_is_told(bench: Bench) -> None:
-    hog = "x=a; while true; do x=$x$x; done"
-    task = await bench.run(run(hog), resources=Resources(ram_gb=0.02))
-    assert task.state is State.EXECUTOR_ERROR
-    assert codes(task) != [0]
+    task = await bench.run(run(HOG), resources=Resources(ram_gb=0.02))
+    assert (task.state, codes(task)) == (State.EXECUTOR_ERROR, [137])
+    assert "it had 0.02 GB (resources.ram_gb) and used all of it" in said(task)
+    assert "ram_gb: 0.04" in said(task)
+
+
+async def test_too_little_memory_for_a_child_is_told(bench: Bench) -> None:
+    """The shell lives on, and says with its own code how its child ended."""
+    task = await bench.run(run(f"sh -c '{HOG}'; echo $?"), resources=Resources(ram_gb=0.02))
+    assert (task.state, codes(task), printed(task)) == (State.COMPLETE, [0], ["137\n"])
+    assert "level='warning' msg='executor 0 ran out of memory" in said(task)
+
+
+async def test_what_runs_too_long_is_stopped(bench: Bench) -> None:
+    script = "trap 'echo cleaned; exit 0' TERM; echo here; while true; do sleep 0.05; done"
+    asked = Resources(backend_parameters={"timeout": "1s"})
+    task = await bench.run(run(script, ignore_error=True), run("true"), resources=asked)
+    assert (task.state, codes(task)) == (State.EXECUTOR_ERROR, [124])
+    assert printed(task) == ["here\ncleaned\n"]
+    assert "executor 0 was stopped: the task\\'s timeout of 1s is over" in said(task)
+    assert not await bench.containers(task.id)
+    assert left(bench.work) == []
 
 
 async def test_a_cancel_stops_a_container_that_runs(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Final, TypeAlias
 
+from funnel.core.attempts import PARAMETERS
 from funnel.core.backoff import delays
 from funnel.core.error import FunnelError, NotFound
 from funnel.core.event import Batch, Level, Logged, StateChanged
@@ -48,7 +49,7 @@ class Settings(Value, kw_only=True, rename="pascal"):
 class LocalBackend:
     """Answers `ports.Backend`. What it holds goes with the process; `resume` takes it up."""
 
-    parameters: frozenset[str] = frozenset()
+    parameters: frozenset[str] = PARAMETERS
 
     def __init__(
         self,

@@ -54,10 +54,22 @@ class Chunk(Value):
     data: bytes
 
 
+class Usage(Value, kw_only=True):
+    """
+    What a container used in all, as far as it is known; a runtime may know nothing.
+
+    The memory is what counts against its limit, its share of the file cache included.
+    """
+
+    peak_memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+
+
 class Exited(Value, kw_only=True):
     """
     How a container ended. `reason` is the engine's word where it has one.
 
+    `oom_killed` says that one of its processes at least was killed for want of memory.
     `unseen` says that it ended while the engine was gone: what it printed last may be lost.
     """
 
@@ -65,6 +77,7 @@ class Exited(Value, kw_only=True):
     oom_killed: bool = False
     reason: str = ""
     unseen: bool = False
+    usage: Usage = Usage()
 
     def doubt(self, *, keeps_output: bool) -> str:
         """Why nobody can vouch for this end, "" where one can; `keeps_output` into a file."""

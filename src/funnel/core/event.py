@@ -27,9 +27,14 @@ class Created(Fact):
 
 
 class Requeued(Fact):
-    """Back to the start, as a new attempt; what the old one still says is refused."""
+    """
+    Back to the start, as a new attempt; what the old one still says is refused.
+
+    The new one is handed to a backend `pause` seconds later.
+    """
 
     reason: str
+    pause: float = 0.0
 
 
 class Accepted(Fact):

@@ -33,7 +33,8 @@ class Progress(Value, kw_only=True):
     """
     How far a task has come: the fold of its events.
 
-    `version` counts them all, `heard` those taken from the attempt that holds `fence`.
+    `version` counts them all, `heard` those taken from the attempt that holds `fence`, which
+    waits `pause` seconds before it begins.
     """
 
     task_id: TaskId
@@ -43,6 +44,7 @@ class Progress(Value, kw_only=True):
     fence: int = 1
     heard: int = 0
     native_id: str = ""
+    pause: float = 0.0
     logs: tuple[TaskLog, ...] = (EMPTY,)
 
 
@@ -60,7 +62,9 @@ def extend(before: Progress, batch: Batch) -> tuple[Progress, tuple[Change, ...]
     if known < 0:
         raise Gap(f"{batch.task_id} has heard {before.heard}; send again from {before.heard + 1}")
     news = batch.events[known:]
-    return replace(reduce(apply, news, before), heard=before.heard + len(news)), news
+    after = reduce(apply, news, before)
+    heard = before.heard + len(news) if after.fence == before.fence else 0
+    return replace(after, heard=heard), news
 
 
 def apply(before: Progress, event: Change) -> Progress:
@@ -74,7 +78,7 @@ def apply(before: Progress, event: Change) -> Progress:
         case Accepted(native_id=native_id):
             return replace(now, native_id=native_id)
         case Requeued():
-            return _again(_unfinished(now))
+            return _again(_unfinished(now), event)
         case _:
             return _noted(_unfinished(now), event)
 
@@ -85,14 +89,15 @@ def _unfinished(now: Progress) -> Progress:
     return now
 
 
-def _again(now: Progress) -> Progress:
+def _again(now: Progress, event: Requeued) -> Progress:
     """A new attempt. The fence moves on, so the old one is no longer heard."""
     return Progress(
         task_id=now.task_id,
         queue=now.queue,
         version=now.version,
         fence=now.fence + 1,
-        logs=(*now.logs, EMPTY),
+        pause=event.pause,
+        logs=(*now.logs[:-1], _ended(now.logs[-1], event.at), EMPTY),
     )
 
 

@@ -18,10 +18,11 @@ class Submit(Errand):
     Give the task to its backend.
 
     Name the job after `task_id` and `fence`: whoever does this errand a second time then
-    finds the job that the first one left.
+    finds the job that the first one left. It is due `pause` seconds after what has caused it.
     """
 
     fence: int
+    pause: float = 0.0
 
 
 class Cancel(Errand):
@@ -49,7 +50,7 @@ def caused(before: Progress | None, after: Progress) -> Iterator[Work]:
     elif after.fence > before.fence:
         if before.native_id:
             yield Cancel(after.task_id, before.fence, before.native_id)
-        yield Submit(after.task_id, after.fence)
+        yield Submit(after.task_id, after.fence, after.pause)
     elif _to_stop(after) and not _to_stop(before):
         yield Cancel(after.task_id, after.fence, after.native_id)
 

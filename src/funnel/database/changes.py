@@ -13,7 +13,7 @@ from funnel.core.fold import Progress, begin, extend
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.core.value import Value
-from funnel.core.work import Claim, caused
+from funnel.core.work import Claim, Submit, caused
 from funnel.database.output import add_output, compact
 from funnel.database.rows import CREATED, PROGRESS, WORK, as_text
 from funnel.database.sql import statements
@@ -125,7 +125,8 @@ def _save(db: sqlite3.Connection, n: int, before: Progress, after: Progress, now
 
 def _add_work(db: sqlite3.Connection, before: Progress | None, after: Progress, now: float) -> None:
     for work in caused(before, after):
-        db.execute(SQL["add_work"], (after.queue, now, as_text(work)))
+        due = now + work.pause if isinstance(work, Submit) else now
+        db.execute(SQL["add_work"], (after.queue, due, as_text(work)))
 
 
 def claim(db: sqlite3.Connection, queue: str, limit: int, lease: float, now: float) -> list[Claim]:

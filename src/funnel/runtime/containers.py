@@ -29,7 +29,7 @@ from funnel.plugins import Host
 from funnel.ports import Clock, unheard
 from funnel.runtime.address import candidates
 from funnel.runtime.engine import Engine, Late, Refusal, engine_at
-from funnel.runtime.fault import cannot_start, may_be_of_init, of_init
+from funnel.runtime.fault import cannot_start, may_be_of_init, of_init, refused
 from funnel.runtime.images import DockerImages
 from funnel.runtime.output import follow, last_words
 from funnel.runtime.patience import Patience
@@ -100,7 +100,7 @@ class DockerRuntime:
                 return await self._make(body, container.name)
             except Refusal as refusal:
                 if refusal.status != TAKEN and NAME_TAKEN not in str(refusal):
-                    raise cannot_start(str(refusal)) or refusal from refusal
+                    raise cannot_start(str(refusal)) or refused(refusal) from refusal
             if known := await self._adopt(container.name, body["Labels"]):
                 return known
         raise Unavailable(f"the engine neither makes nor shows a container {container.name}")

@@ -9,7 +9,7 @@ from shutil import rmtree
 from typing import IO, TypeAlias
 
 from funnel.core.container import LABEL_TASK, Chunk, Container, Exited, Found, Mount, Stream
-from funnel.core.error import CannotStart, Conflict, NotFound, Unavailable
+from funnel.core.error import CannotStart, Conflict, NotFound
 from funnel.core.task import TaskId
 from funnel.ports import Clock, unheard
 
@@ -91,7 +91,7 @@ class FakeRuntime:
 
     async def pull(self, image: str) -> None:
         if self._images is not None and image not in self._images:
-            raise Unavailable(f"cannot pull image {image!r}: there is none")
+            raise NotFound(f"cannot pull image {image!r}: there is none")
 
     async def has_path(self, image: str, path: str) -> bool:
         await self.pull(image)

@@ -3,7 +3,8 @@
 import re
 from typing import Final
 
-from funnel.core.error import CannotStart
+from funnel.core.error import CannotStart, Denied, FunnelError, Invalid, NotFound, Unavailable
+from funnel.runtime.engine import Refusal
 
 # As runc, crun and the engines word it, old and new.
 _NOT_THERE: Final = re.compile(
@@ -13,6 +14,12 @@ _NOT_POSSIBLE: Final = re.compile(
     r"exec:? .*(permission denied|is a directory|exec format error)"
     r"|not a directory|open executable: permission denied"
     r"|working directory '.*' is invalid|chdir to cwd",
+    re.IGNORECASE,
+)
+# A name server that is away says something else than that there is no such host.
+_NO_IMAGE: Final = re.compile(
+    r"manifest unknown|name unknown|not found|does not exist|denied|unauthorized"
+    r"|no matching manifest|invalid reference|no such host",
     re.IGNORECASE,
 )
 _INIT: Final = re.compile(
@@ -28,6 +35,22 @@ def cannot_start(words: str) -> CannotStart | None:
     if _NOT_POSSIBLE.search(words):
         return CannotStart(f"the command cannot be run: {words}", 126)
     return None
+
+
+def cannot_pull(words: str) -> NotFound | Unavailable:
+    """
+    The failure of a pull: that of the image, or that of the moment.
+
+    >>> cannot_pull("manifest for alpine:0 not found"), cannot_pull("connection refused")
+    (NotFound('manifest for alpine:0 not found'), Unavailable('connection refused'))
+    """
+    return NotFound(words) if _NO_IMAGE.search(words) else Unavailable(words)
+
+
+def refused(refusal: Refusal) -> FunnelError:
+    """The same as what it means, where the request is at fault and will be another time too."""
+    kind = {400: Invalid, 403: Denied}.get(refusal.status)
+    return kind(f"the container engine refuses: {refusal}") if kind else refusal
 
 
 def may_be_of_init(code: int) -> bool:

@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import msgspec
 
-from funnel.core.error import Unavailable
+from funnel.core.error import NotFound, Unavailable
 from funnel.core.value import Value
 from funnel.runtime.engine import Engine, Refusal, Silent, segment
+from funnel.runtime.fault import cannot_pull, refused
 from funnel.runtime.recipe import Site, probe
 from funnel.runtime.settings import PullPolicy
 from funnel.runtime.shared import Shared
@@ -44,7 +45,7 @@ class DockerImages:
         if self._policy is not PullPolicy.ALWAYS and await self._id(image):
             return
         if self._policy is PullPolicy.NEVER:
-            raise Unavailable(f"image {image!r} is not here, and Docker.PullPolicy is never")
+            raise NotFound(f"image {image!r} is not here, and Docker.PullPolicy is never")
         await self._pulls.run(image, lambda: self._pull(image))
 
     async def has_path(self, image: str, path: str) -> bool:
@@ -63,7 +64,7 @@ class DockerImages:
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
                 return ""
-            raise
+            raise refused(refusal) from refusal
 
     async def _pull(self, image: str) -> None:
         params = {"fromImage": tagged(image)}
@@ -76,7 +77,7 @@ class DockerImages:
         except Silent:
             raise
         except (Unavailable, msgspec.MsgspecError) as error:
-            raise Unavailable(f"cannot pull image {image!r}: {error}") from error
+            raise cannot_pull(f"cannot pull image {image!r}: {error}") from error
 
     async def _look(self, image_id: str, path: str) -> bool:
         body = probe(image_id, self._site)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -15,16 +14,12 @@ from funnel.core.state import State, is_final
 from funnel.core.work import Cancel, Claim, Submit
 from funnel.metrics import Metrics
 from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
+from funnel.service.jitter import chance, jittered
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=1)
 LOOK_AGAIN = timedelta(seconds=1)
-
-
-def _chance() -> float:
-    """Anything from 0 to 1."""
-    return secrets.randbelow(1000) / 1000
 
 
 class Dispatch:
@@ -38,7 +33,7 @@ class Dispatch:
         now: Clock,
         metrics: Metrics,
         *,
-        jitter: Callable[[], float] = _chance,
+        jitter: Callable[[], float] = chance,
     ) -> None:
         self._jitter = jitter
         self._database = database
@@ -180,4 +175,4 @@ class Dispatch:
     def _after(self, tries: int) -> timedelta:
         """Longer with each try, 1 the first, and not the same for all."""
         longest = next(islice(delays(), tries - 1, None))
-        return timedelta(seconds=longest * (0.5 + self._jitter() / 2))
+        return timedelta(seconds=jittered(longest, self._jitter()))

@@ -2,12 +2,14 @@
 
 import asyncio
 import shlex
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
+from funnel.core.attempts import TIMED_OUT
 from funnel.core.container import (
     LABEL_ATTEMPT,
     LABEL_EXECUTOR,
@@ -17,14 +19,23 @@ from funnel.core.container import (
     Found,
     Stream,
 )
+from funnel.core.duration import shown
 from funnel.core.error import CannotStart, FunnelError, NotFound
-from funnel.core.event import Change, ExecutorExited, ExecutorStarted, Level, Logged
+from funnel.core.event import (
+    Change,
+    ExecutorExited,
+    ExecutorStarted,
+    Level,
+    Logged,
+    MetadataAdded,
+)
 from funnel.core.plan import Plan, with_workdir
-from funnel.core.slots import GB
 from funnel.core.task import Executor, ExecutorLog, Task
+from funnel.core.usage import NEVER_RAN, YES, key, measured, out_of_memory
 from funnel.ports import Clock, Runtime
 from funnel.safepath import Tree
 from funnel.service.journal import Journal
+from funnel.service.limit import Limit
 from funnel.service.output import Capturing, Pace
 from funnel.service.publish import place
 from funnel.service.stage import make_folders
@@ -54,6 +65,8 @@ class Bench:
     journal: Journal
     runtime: Runtime
     pace: Pace
+    limit: Limit
+    grace: timedelta
     cpus: float
     memory_bytes: int
     now: Clock
@@ -74,23 +87,23 @@ class Run:
         self._executor: Executor = bench.task.executors[index]
         self._marked = bool(before and before.start_time)
         self._started = False
+        self._timed_out = False
         self._name = f"{bench.task.id}-{index}"
 
-    async def to_exit(self) -> int:
-        """The exit code; the container is gone and its output is where the task wants it."""
+    async def to_exit(self) -> None:
+        """Its end is on disk, the container gone, and its output where the task wants it."""
         bench = self._bench
         plan = await self._plan()
         try:
             container_id = await self._ready(plan)
-            code = await self._ended(container_id, plan)
+            await self._ended(container_id, plan)
         except CannotStart as error:
             await bench.journal.record(*self._refused(error))
             await self._remove()
-            return error.code
+            return
         # The task has all it wanted of it; what stays now is removed with the attempt.
         with suppress(FunnelError, OSError):
             await bench.runtime.remove(container_id, grace=NOW)
-        return code
 
     async def _plan(self) -> Plan:
         """With a place to work in, where the image has none at that path."""
@@ -105,6 +118,7 @@ class Run:
 
     async def _ready(self, plan: Plan) -> str:
         """A container that may be started, or has been: its mark is on disk before it is."""
+        await asyncio.to_thread(self._bench.limit.begin)
         if self._marked:
             found = await self._found()
             self._started = found.started
@@ -128,7 +142,7 @@ class Run:
     def _lost(self) -> Lost:
         return Lost(f"container {self._name} is gone, and what it did is unknown")
 
-    async def _ended(self, container_id: str, plan: Plan) -> int:
+    async def _ended(self, container_id: str, plan: Plan) -> None:
         """Its end is on disk on return."""
         bench = self._bench
         capturing = await asyncio.to_thread(
@@ -137,12 +151,14 @@ class Run:
         try:
             exited = await self._watched(container_id, plan, capturing)
         except NotFound as error:
-            raise self._lost() from error
+            if not self._timed_out:
+                raise self._lost() from error
+            exited = Exited(code=TIMED_OUT)
         finally:
             await capturing.close()
         await bench.journal.note(*capturing.news(final=True))
         keeps_output = bool(self._executor.stdout or self._executor.stderr)
-        if doubt := exited.doubt(keeps_output=keeps_output):
+        if not self._timed_out and (doubt := exited.doubt(keeps_output=keeps_output)):
             raise Lost(doubt)
         try:
             await self._place(capturing, plan)
@@ -153,9 +169,8 @@ class Run:
             await bench.journal.note(
                 bench.logged(self._index, "output not kept", Level.ERROR, error=str(error))
             )
-            return exited.code
+            return
         await bench.journal.record(*self._facts(exited))
-        return exited.code
 
     async def _place(self, capturing: Capturing, plan: Plan) -> None:
         wanted: dict[str, list[Path]] = {}
@@ -181,7 +196,10 @@ class Run:
                 self._follow(container_id, capturing, begun),
                 self._describe(),
             ]
-            async with alongside(capturing.tell_forever(self._bench.journal.record)):
+            async with alongside(
+                capturing.tell_forever(self._bench.journal.record),
+                self._until_time_is_up(container_id, begun),
+            ):
                 await together(watching)
                 return await runtime.wait(container_id)
 
@@ -195,6 +213,17 @@ class Run:
             mark = self._bench.place.fed(self._index)
             await self._bench.runtime.feed(container_id, stdin, fed=mark.touch)
             await asyncio.to_thread(mark.touch)
+
+    async def _until_time_is_up(self, container_id: str, begun: asyncio.Event) -> None:
+        """Then stop it; what it prints till its end is kept."""
+        bench = self._bench
+        if not bench.limit.seconds:
+            return
+        await begun.wait()
+        await asyncio.sleep(bench.limit.left())
+        if (await self._found()).running:
+            self._timed_out = True
+            await bench.runtime.remove(container_id, grace=bench.grace)
 
     async def _follow(self, container_id: str, capturing: Capturing, begun: asyncio.Event) -> None:
         await begun.wait()
@@ -249,24 +278,35 @@ class Run:
 
     def _facts(self, exited: Exited) -> tuple[Change, ...]:
         bench, index = self._bench, self._index
-        facts: list[Change] = []
+        code = TIMED_OUT if self._timed_out else exited.code
+        facts: list[Change] = [*self._complaints(exited)]
+        if metadata := measured(index, exited, timed_out=self._timed_out):
+            facts.append(MetadataAdded(bench.task.id, bench.now(), metadata))
+        return (*facts, ExecutorExited(bench.task.id, bench.now(), index, code))
+
+    def _complaints(self, exited: Exited) -> Iterator[Logged]:
+        bench, index = self._bench, self._index
         if exited.oom_killed:
-            asked = f"{bench.memory_bytes / GB:g} GB" if bench.memory_bytes else "no limit"
-            message = "the container ran out of memory; ask for more with resources.ram_gb"
-            facts.append(bench.logged(index, message, Level.ERROR, memory=asked))
-        if exited.reason:
+            asked = bool(bench.task.resources.ram_gb)
+            message = out_of_memory(index, bench.memory_bytes, asked=asked)
+            yield bench.logged(index, message, Level.ERROR if exited.code else Level.WARNING)
+        if self._timed_out:
+            limit = shown(timedelta(seconds=bench.limit.seconds))
+            message = f"executor {index} was stopped: the task's timeout of {limit} is over"
+            yield bench.logged(index, message, Level.ERROR)
+        elif exited.reason:
             message = "the container did not end well"
-            facts.append(bench.logged(index, message, Level.ERROR, error=exited.reason))
-        facts.append(ExecutorExited(bench.task.id, bench.now(), index, exited.code))
-        return tuple(facts)
+            yield bench.logged(index, message, Level.ERROR, error=exited.reason)
 
     def _refused(self, error: CannotStart) -> tuple[Change, ...]:
         bench, index = self._bench, self._index
-        mark = ExecutorStarted(bench.task.id, bench.now(), index)
+        task_id, now = bench.task.id, bench.now()
+        mark = ExecutorStarted(task_id, now, index)
         return (
             *(() if self._marked else (mark,)),
             bench.logged(index, "the container cannot start", Level.ERROR, error=str(error)),
-            ExecutorExited(bench.task.id, bench.now(), index, error.code),
+            MetadataAdded(task_id, now, {key(index, NEVER_RAN): YES}),
+            ExecutorExited(task_id, now, index, error.code),
         )
 
     async def _remove(self) -> None:

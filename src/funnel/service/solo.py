@@ -12,7 +12,7 @@ from funnel.core.task import Spec, Task, TaskId
 from funnel.core.view import full
 from funnel.ports import Clock
 
-Where = tuple[int, Stream]
+Where = tuple[int, int, Stream]
 
 
 class Solo:
@@ -28,8 +28,10 @@ class Solo:
 
     @property
     def task(self) -> Task:
-        pieces = [one for said in self._printed.values() for one in said]
-        return full(self._created, self._progress, self._events, {1: pieces})
+        pieces: dict[int, list[Printed]] = {}
+        for (fence, _, _), said in self._printed.items():
+            pieces.setdefault(fence, []).extend(said)
+        return full(self._created, self._progress, self._events, pieces)
 
     async def run(self, work: Callable[[TaskId, int], Awaitable[object]]) -> Task:
         """
@@ -37,7 +39,7 @@ class Solo:
 
         Stopped, it raises `CancelledError` when nothing is left to stop.
         """
-        working = asyncio.ensure_future(work(self.task_id, self._progress.fence))
+        working = asyncio.ensure_future(self._to_its_end(work))
         try:
             await asyncio.shield(working)
         except asyncio.CancelledError:
@@ -48,6 +50,14 @@ class Solo:
             await asyncio.wait({working})
             raise
         return self.task
+
+    async def _to_its_end(self, work: Callable[[TaskId, int], Awaitable[object]]) -> None:
+        """One attempt after the other, as long as one calls for the next."""
+        fence = 0
+        while self._progress.fence > fence:
+            fence = self._progress.fence
+            await asyncio.sleep(self._progress.pause)
+            await work(self.task_id, fence)
 
     async def get(self, _task_id: TaskId, _view: View, _scope: Scope) -> Task:
         return self.task
@@ -66,7 +76,7 @@ class Solo:
 
     def _print(self, piece: Printed) -> None:
         """Keep it, and forget what lies before all that need be kept."""
-        where = (piece.index, piece.stream)
+        where = (self._progress.fence, piece.index, piece.stream)
         before = self._printed.get(where, ())
         kept = (*(one for one in before if one.start < piece.start), piece)
         self._printed[where] = tuple(one for one in kept if one.end > piece.end - piece.keep)

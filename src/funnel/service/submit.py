@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
+from funnel.core.attempts import asked
 from funnel.core.error import Invalid, InvalidTransition, Problem
 from funnel.core.event import Batch, Created, Level, Logged, StateChanged
 from funnel.core.query import Scope, View
@@ -37,8 +38,11 @@ class Submit:
         unknown = _unknown(spec.resources, self._parameters)
         if unknown and spec.resources.backend_parameters_strict:
             raise _not_supported(unknown)
+        spec = _without(spec, unknown)
+        if spec.resources.backend_parameters:
+            asked(spec.resources.backend_parameters)
         task_id, now = self._new_id(), self._now()
-        created = Created(task_id, now, _without(spec, unknown), owner, self._queue)
+        created = Created(task_id, now, spec, owner, self._queue)
         notes = [
             Logged(task_id, now, "backend parameter not supported", Level.WARNING, {"key": key})
             for key in unknown

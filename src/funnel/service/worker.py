@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from funnel.core.attempts import Again, again, asked
 from funnel.core.error import Fenced, FunnelError, Invalid, InvalidTransition, NotFound
 from funnel.core.event import (
     Batch,
@@ -19,20 +20,32 @@ from funnel.core.event import (
     MetadataAdded,
     OutputsStored,
     Printed,
+    Requeued,
     StateChanged,
 )
 from funnel.core.fold import Progress
+from funnel.core.outcome import (
+    Failed,
+    Finished,
+    Outcome,
+    SystemFailed,
+    describe,
+    final_state,
+    may_pass,
+)
 from funnel.core.plan import Plan, make_plan
 from funnel.core.query import EVERYONE, View
 from funnel.core.slots import GB
 from funnel.core.state import State, is_final
-from funnel.core.task import ExecutorLog, Task, TaskId
+from funnel.core.task import ExecutorLog, Task, TaskId, TaskLog
+from funnel.core.usage import failure
 from funnel.core.value import Amount, Count, Some, Value
 from funnel.metrics import Metrics
 from funnel.ports import Clock, Record, Runtime, Storage
 from funnel.service.executor import Bench, Run
+from funnel.service.jitter import chance, jittered
 from funnel.service.journal import Journal
-from funnel.service.outcome import ExecutorFailed, Finished, Outcome, SystemFailed, final_state
+from funnel.service.limit import Limit
 from funnel.service.output import Pace
 from funnel.service.publish import publish
 from funnel.service.remains import Remains
@@ -79,7 +92,7 @@ class WorkerSettings(Value, kw_only=True, rename="pascal"):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Runs attempts in this process; `hostname` is told to readers."""
+    """Runs attempts in this process; `hostname` is told to readers, `luck` is from 0 to 1."""
 
     tasks: Record
     storage: Storage
@@ -88,10 +101,11 @@ class Worker:
     hostname: str
     now: Clock
     metrics: Metrics
+    luck: Callable[[], float] = chance
 
     async def run(self, task_id: TaskId, fence: int) -> None:
         """
-        Run an attempt, or what an earlier worker left of it, to its end.
+        Run an attempt, or what an earlier worker left of it, to its end or to the next attempt.
 
         When this is cancelled, the database decides: of a task that is over, the containers
         are stopped; of any other they are left to the next worker.
@@ -133,6 +147,7 @@ class Try:
         self._worker = worker
         self._task = task
         self._fence = fence
+        self._asked = asked(task.resources.backend_parameters)
         self._remains = worker.remains(task, fence)
         self._place = self._remains.place
 
@@ -146,8 +161,7 @@ class Try:
         try:
             async with alongside(journal.keep_up(self._worker.settings.log_update_rate or PACE)):
                 outcome = await self._outcome(journal, before)
-                await self._finish(journal, outcome)
-            end = final_state(outcome)
+                end = await self._finish(journal, outcome)
         except (Fenced, InvalidTransition, NotFound) as word:
             log.info("attempt %d of %s is over: %s", self._fence, self._task.id, word)
             end = "OVER"
@@ -165,12 +179,10 @@ class Try:
         except (Fenced, InvalidTransition):
             raise
         except (FunnelError, OSError) as error:
-            reason = str(error) or type(error).__name__
+            return SystemFailed(str(error) or type(error).__name__, may_pass(error))
         except Exception as error:
             log.exception("attempt %d of %s met a fault of ours", self._fence, self._task.id)
-            reason = f"a fault of Funnel itself, please report it: {error!r}"
-        await journal.note(self._logged("System error", Level.ERROR, {"error": reason}))
-        return SystemFailed(reason)
+            return SystemFailed(f"a fault of Funnel itself, please report it: {error!r}")
 
     async def _steps(self, journal: Journal, before: Progress) -> Outcome:
         if before.state is State.QUEUED:
@@ -180,7 +192,9 @@ class Try:
         if before.state is not State.RUNNING:
             await self._remains.clear_before()
             await self._prepare(bench)
-        outcome = await self._execute(bench, before.logs[-1].logs)
+        outcome = await self._execute(bench)
+        if self._again(journal, outcome):
+            return outcome
         return await self._publish(bench, outcome, before)
 
     async def _begin(self, journal: Journal) -> None:
@@ -202,6 +216,8 @@ class Try:
             journal=journal,
             runtime=self._worker.runtime,
             pace=settings.pace,
+            limit=Limit(self._asked.timeout, self._place.began),
+            grace=settings.stop_grace,
             cpus=float(resources.cpu_cores or settings.default_cpu_cores),
             memory_bytes=round(memory),
             now=self._worker.now,
@@ -242,14 +258,14 @@ class Try:
         await self._worker.runtime.pull(image)
         self._worker.metrics.pulled((self._worker.now() - began).total_seconds())
 
-    async def _execute(self, bench: Bench, before: tuple[ExecutorLog, ...]) -> Outcome:
+    async def _execute(self, bench: Bench) -> Outcome:
         for index, executor in enumerate(self._task.executors):
-            known = before[index] if index < len(before) else None
-            code = known.exit_code if known else None
-            if code is None:
-                code = await Run(bench, index, known).to_exit()
-            if code and not executor.ignore_error:
-                return ExecutorFailed(index, code)
+            known = _known(bench.journal.progress.logs[-1], index)
+            if not known or known.exit_code is None:
+                await Run(bench, index, known).to_exit()
+            failed = failure(bench.journal.progress.logs[-1], index)
+            if failed.timed_out or (failed.code and not executor.ignore_error):
+                return failed
         return Finished()
 
     async def _publish(self, bench: Bench, outcome: Outcome, before: Progress) -> Outcome:
@@ -276,11 +292,38 @@ class Try:
             await bench.journal.note(OutputsStored(self._task.id, self._worker.now(), stored))
         return outcome
 
-    async def _finish(self, journal: Journal, outcome: Outcome) -> None:
-        if isinstance(outcome, ExecutorFailed):
-            fields = {"error": f"executor {outcome.index} ended with exit code {outcome.code}"}
-            await journal.note(self._logged("Exec error", Level.ERROR, fields))
-        await journal.record(StateChanged(self._task.id, self._worker.now(), final_state(outcome)))
+    async def _finish(self, journal: Journal, outcome: Outcome) -> str:
+        """Say how it ended, and in a word."""
+        if not isinstance(outcome, Finished):
+            await journal.note(self._complaint(outcome))
+            if following := self._again(journal, outcome):
+                await journal.record(*self._requeued(outcome, following))
+                return "REQUEUED"
+        state = final_state(outcome)
+        await journal.record(StateChanged(self._task.id, self._worker.now(), state))
+        return state
+
+    def _again(self, journal: Journal, outcome: Outcome) -> Again | None:
+        """The attempt that shall follow."""
+        if isinstance(outcome, Finished):
+            return None
+        return again(outcome, journal.progress.logs, self._asked)
+
+    def _complaint(self, failed: Failed) -> Logged:
+        message = "System error" if isinstance(failed, SystemFailed) else "Exec error"
+        return self._logged(message, Level.ERROR, {"error": describe(failed)})
+
+    def _requeued(self, failed: Failed, following: Again) -> tuple[Change, ...]:
+        pause = jittered(following.pause, self._worker.luck())
+        about = {
+            "reason": following.reason,
+            "attempt": str(following.number),
+            "in": f"{pause:.1f}s",
+        }
+        return (
+            self._logged("trying again", Level.WARNING, about),
+            Requeued(self._task.id, self._worker.now(), describe(failed), pause),
+        )
 
     async def _is_over(self) -> bool:
         """Whether others have ended it; not, where that cannot be known now."""
@@ -309,3 +352,7 @@ class Try:
 
     def _logged(self, message: str, level: Level, fields: Mapping[str, str]) -> Logged:
         return Logged(self._task.id, self._worker.now(), message, level, fields)
+
+
+def _known(log: TaskLog, index: int) -> ExecutorLog | None:
+    return log.logs[index] if index < len(log.logs) else None

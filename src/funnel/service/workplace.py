@@ -36,6 +36,11 @@ class Workplace:
         """Is there once all of an executor's standard input has been written."""
         return self.private / f"{index}.fed"
 
+    @property
+    def began(self) -> Path:
+        """Holds when the first container of an attempt began, where its time is limited."""
+        return self.private / "began"
+
     async def make(self) -> None:
         await asyncio.to_thread(self._make)
 

@@ -73,7 +73,8 @@ class RuntimeSuite:
             Stream.STDOUT: b"a  b c\n",
             Stream.STDERR: b"",
         }
-        assert await runtime.wait(container_id) == Exited(code=0)
+        exited = await runtime.wait(container_id)
+        assert (exited.code, exited.reason, exited.oom_killed) == (0, "", False)
 
     async def test_an_exit_that_nobody_saw_is_not_lost(
         self, runtime: Runtime, image: str, task_id: TaskId
@@ -212,7 +213,7 @@ class RuntimeSuite:
         pulls = (runtime.pull(missing) for _ in range(3))
         ends = await asyncio.gather(*pulls, return_exceptions=True)
         for end in ends:
-            assert isinstance(end, Unavailable)
+            assert isinstance(end, NotFound | Unavailable)
             assert missing in str(end)
 
     async def test_an_image_shows_its_paths(
@@ -221,7 +222,7 @@ class RuntimeSuite:
         asked = ("/bin/sh", "/bin/sh", "/no/such/path")
         answers = await asyncio.gather(*(runtime.has_path(image, path) for path in asked))
         assert answers == [True, True, False]
-        with pytest.raises(Unavailable):
+        with pytest.raises((NotFound, Unavailable)):
             await runtime.has_path(missing, "/bin/sh")
 
     async def test_erasing_leaves_the_directory_and_nothing_in_it(

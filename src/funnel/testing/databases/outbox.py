@@ -84,6 +84,13 @@ class OutboxSuite:
         work = [one.work for one in await claim(database)]
         assert work == [Cancel(task_id, 1, "job-1"), Submit(task_id, 2)]
 
+    async def test_a_new_attempt_waits_for_its_pause(self, database: Database) -> None:
+        task_id, soon = await database.create(created()), await database.create(created())
+        await claim(database)
+        await database.append(batch(Requeued(task_id, EPOCH, "lost", 60.0)))
+        await database.append(batch(Requeued(soon, EPOCH, "lost", 0.0)))
+        assert [one.work for one in await claim(database)] == [Submit(soon, 2)]
+
     async def test_a_commit_wakes_who_waits(self, database: Database) -> None:
         seen = await database.wait(-1, within=NOTHING)
         waiting = asyncio.ensure_future(database.wait(seen, within=MINUTE))
