@@ -8,10 +8,11 @@ median of its repeats. A whole run writes `results.md`.
 """
 
 import argparse
+import signal
 import time
 from collections.abc import Mapping
 
-from bench import containers, door
+from bench import bulk, containers, door, lookups, noops, starts
 from bench.machine import describe
 from bench.measure import Pace, Part, Row
 from bench.report import heads, show, write
@@ -21,9 +22,16 @@ PARTS: Mapping[str, Part] = {
     "creates": door.creates,
     "gets": door.gets,
     "lists": door.lists,
+    "finished": lookups.finished,
+    "filters": lookups.filters,
+    "sizes": lookups.sizes,
+    "starts": starts.starts,
     "hello": containers.hello,
     "hundred": containers.hundred,
     "cancel": containers.cancel,
+    "noops": noops.noops,
+    "input": bulk.input_in_place,
+    "output": bulk.output,
 }
 
 
@@ -36,6 +44,8 @@ def run(part: Part, pace: Pace) -> list[Row]:
 
 
 def main() -> None:
+    # So that servers and folders are cleared up after a stop from outside as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

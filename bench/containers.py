@@ -8,7 +8,7 @@ import httpx
 
 from bench.engine import IMAGE, containers, docker_run, docker_runs, engine
 from bench.measure import Aim, Pace, Row, in_turn, quantile, ratios, timed
-from bench.served import served, until, wait
+from bench.served import create, served, until, wait
 
 PAIRS = 5
 """So many hello-worlds of ours and of the engine in each repeat."""
@@ -61,7 +61,7 @@ def cancel(pace: Pace) -> Iterator[Row]:
 
 
 def _cancelled(client: httpx.Client, docker: httpx.Client, task: Mapping[str, Any]) -> float:
-    made = _create(client, task)
+    made = create(client, task)
     until(lambda: containers(docker, made, running=True))
 
     def act() -> None:
@@ -72,21 +72,14 @@ def _cancelled(client: httpx.Client, docker: httpx.Client, task: Mapping[str, An
 
 
 def _one(client: httpx.Client) -> None:
-    if (state := wait(client, _create(client, _task("true")))) != "COMPLETE":
+    if (state := wait(client, create(client, _task("true")))) != "COMPLETE":
         raise RuntimeError(f"a hello-world ended as {state}")
 
 
 def _many(client: httpx.Client, count: int) -> None:
-    made = [_create(client, _task("true")) for _ in range(count)]
+    made = [create(client, _task("true")) for _ in range(count)]
     for one in made:
         wait(client, one)
-
-
-def _create(client: httpx.Client, task: Mapping[str, Any]) -> str:
-    answer = client.post("/tasks", json=task)
-    answer.raise_for_status()
-    made: str = answer.json()["id"]
-    return made
 
 
 def _task(*command: str) -> Mapping[str, Any]:

@@ -2,9 +2,9 @@
 A closed-loop HTTP load: so many clients, each with one connection, each waiting for its answer.
 
 Reads one JSON object from standard input: `port`, `clients`, `seconds`, `requests` (texts, made one
-after the other, from the beginning again after the last). Prints one JSON object: answers per
-second, seconds to the 50th and 99th of a hundred answers, how many were not 200, and the share of a
-processor that this process took itself.
+after the other) and `endless`, whether to begin again after the last of them. Prints one JSON
+object: answers per second, seconds to the 50th and 99th of a hundred answers, how many were not
+200, and the share of a processor that this process took itself.
 
 It speaks just enough HTTP to cost far less than the server that it measures: requests are made
 beforehand, and of an answer nothing is read but its status and where it ends.
@@ -24,8 +24,8 @@ import uvloop
 class Load:
     """What all clients share."""
 
-    def __init__(self, requests: list[bytes], seconds: float) -> None:
-        self.requests: Iterator[bytes] = cycle(requests)
+    def __init__(self, requests: Iterator[bytes], seconds: float) -> None:
+        self.requests = requests
         self.waits: list[float] = []
         self.bad = 0
         self.end = time.perf_counter() + seconds
@@ -59,8 +59,9 @@ class Client(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._asked = time.perf_counter()
-        if self._asked < self._load.end:
-            self._transport.write(next(self._load.requests))
+        request = next(self._load.requests, b"")
+        if request and self._asked < self._load.end:
+            self._transport.write(request)
         else:
             self.over.set_result(None)
             self._transport.close()
@@ -79,8 +80,11 @@ class Client(asyncio.Protocol):
         return True
 
 
-async def measure(port: int, clients: int, seconds: float, requests: list[str]) -> dict[str, Any]:
-    load = Load([one.encode() for one in requests], seconds)
+async def measure(
+    *, port: int, clients: int, seconds: float, requests: list[str], endless: bool
+) -> dict[str, Any]:
+    texts = [one.encode() for one in requests]
+    load = Load(cycle(texts) if endless else iter(texts), seconds)
     start, cpu = time.perf_counter(), time.process_time()
     loop = asyncio.get_running_loop()
     made = [

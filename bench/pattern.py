@@ -65,7 +65,7 @@ def pattern(db: sqlite3.Connection, n: int) -> Pattern:
 
 
 def _lines(db: sqlite3.Connection, n: int, task_id: str) -> Iterator[Line]:
-    for table, columns in _tables(db).items():
+    for table, columns in tables(db).items():
         if "n" in columns:
             found = db.execute(f"SELECT * FROM {table} WHERE n = ?", (n,))
         elif "work" in columns:
@@ -76,7 +76,7 @@ def _lines(db: sqlite3.Connection, n: int, task_id: str) -> Iterator[Line]:
             yield _line(table, dict(zip(columns, row, strict=True)), task_id)
 
 
-def _tables(db: sqlite3.Connection) -> Mapping[str, Sequence[str]]:
+def tables(db: sqlite3.Connection) -> Mapping[str, Sequence[str]]:
     """The columns of each, those tables first whose rows others are about."""
     tables = db.execute(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"

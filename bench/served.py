@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from bench.measure import Pace
 
 TICK = os.sysconf("SC_CLK_TCK")
 FINAL = frozenset({"COMPLETE", "EXECUTOR_ERROR", "SYSTEM_ERROR", "CANCELED"})
+MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,17 @@ class Served:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICK
 
+    def memory(self) -> Mapping[str, int]:
+        """Bytes by the kernel's names, Rss and Pss among them."""
+        return _kilobytes(Path(f"/proc/{self.process.pid}/smaps_rollup"))
+
+    def peak(self) -> int:
+        """The most bytes that it held since `forget_peak`."""
+        return _kilobytes(Path(f"/proc/{self.process.pid}/status"))["VmHWM"]
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
     def load(self, clients: int, requests: Sequence[str], pace: Pace) -> Sequence[Ran]:
         return [self._load(clients, requests, pace.seconds) for _ in range(pace.repeats)]
 
@@ -59,13 +71,20 @@ class Served:
         return Ran(**ran, cost=(self.cpu() - before) / ran["answers"])
 
 
-def load(port: int, clients: int, requests: Sequence[str], seconds: float) -> dict[str, Any]:
+def load(
+    port: int,
+    clients: int,
+    requests: Sequence[str],
+    seconds: float = 60,
+    *,
+    endless: bool = True,
+) -> dict[str, Any]:
     """Run `load.py` in a process of its own."""
-    asked = {"port": port, "clients": clients, "seconds": seconds, "requests": requests}
+    asked = {"port": port, "clients": clients, "seconds": seconds, "endless": endless}
     told = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         check=True,
-        input=json.dumps(asked).encode(),
+        input=json.dumps({**asked, "requests": requests}).encode(),
         stdout=subprocess.PIPE,
         timeout=seconds + 60,
     )
@@ -91,14 +110,22 @@ def until(happens: Callable[[], object], *, within: float = 60, every: float = 0
         time.sleep(every)
 
 
+def create(client: httpx.Client, task: Mapping[str, Any]) -> str:
+    """Its id."""
+    answer = client.post("/tasks", json=task)
+    answer.raise_for_status()
+    made: str = answer.json()["id"]
+    return made
+
+
 def wait(client: httpx.Client, task_id: str) -> str:
     """The state in which a task ends, as a waiting client sees it."""
-    while (state := _state(client, task_id)) not in FINAL:
+    while (state := state_of(client, task_id)) not in FINAL:
         time.sleep(0.005)
     return state
 
 
-def _state(client: httpx.Client, task_id: str) -> str:
+def state_of(client: httpx.Client, task_id: str) -> str:
     return str(client.get(f"/tasks/{task_id}?view=MINIMAL").json()["state"])
 
 
@@ -169,3 +196,8 @@ def free_port() -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
         return port
+
+
+def _kilobytes(path: Path) -> Mapping[str, int]:
+    fields = (line.split() for line in path.read_text().splitlines())
+    return {one[0].rstrip(":"): int(one[1]) << 10 for one in fields if one[-1] == "kB"}

@@ -1,0 +1,117 @@
+"""Large files: a local input that is mounted where it is, and much output of a container."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.engine import IMAGE, docker_run
+from bench.measure import Aim, Pace, Row, in_turn, ratios
+from bench.served import FINAL, MIB, create, served, state_of, wait
+
+INPUT = 2_000_000_000
+OUTPUT = 1 << 30
+READ = ("md5sum", "/in/large")
+WRITE = ("head", "/dev/zero", "-c")
+
+
+def input_in_place(pace: Pace) -> Iterator[Row]:
+    """The file is a hole: reading it costs no disk, and a copy of it would be as large as any."""
+    with served() as one, one.client() as client:
+        large = one.folder / "files" / "large"
+        large.touch()
+        os.truncate(large, INPUT)
+        copied = _most_on_disk(client, _reading(large), one.folder)
+        mount = f"type=bind,source={large},target={READ[-1]},readonly"
+        mine, theirs = in_turn(
+            pace.repeats,
+            lambda: _run(client, _reading(large)),
+            lambda: docker_run(*READ, flags=("--mount", mount)),
+        )
+    yield Row(
+        work="2 GB local input, md5sum, to docker run with a bind mount",
+        unit="times",
+        repeats=ratios(mine, theirs),
+        aim=Aim(1.05, most=True),
+    )
+    yield Row(
+        work="2 GB local input, most of our disk that was taken meanwhile",
+        unit="MiB",
+        repeats=[copied / MIB],
+        aim=Aim(8, most=True),
+    )
+
+
+def output(pace: Pace) -> Iterator[Row]:
+    """To a file of the task, stored at a URL, against the shell's redirection."""
+    with served() as one, one.client() as client:
+        stored = one.folder / "files" / "stored"
+        redirected = one.folder / "redirected"
+        _run(client, _writing(stored, "1"))
+        before, peaks = one.memory()["Rss"], list[float]()
+
+        def ours() -> None:
+            one.forget_peak()
+            _run(client, _writing(stored, str(OUTPUT)))
+            peaks.append((one.peak() - before) / MIB)
+
+        mine, theirs = in_turn(
+            pace.repeats, ours, lambda: docker_run(*WRITE, str(OUTPUT), to=redirected)
+        )
+        if stored.stat().st_size != OUTPUT:
+            raise RuntimeError(f"{stored.stat().st_size} bytes were stored of {OUTPUT}")
+    yield Row(
+        work="1 GiB of output, to docker run into a file",
+        unit="times",
+        repeats=ratios(mine, theirs),
+        aim=Aim(1.05, most=True),
+        beside=[f"{OUTPUT / MIB / sorted(mine)[len(mine) // 2]:.0f} MiB/s"],
+    )
+    yield Row(
+        work="1 GiB of output, memory above that at rest",
+        unit="MiB",
+        repeats=peaks,
+        aim=Aim(16, most=True),
+    )
+
+
+def _reading(large: Path) -> Mapping[str, Any]:
+    return {
+        "inputs": [{"url": large.as_uri(), "path": READ[-1]}],
+        "executors": [{"image": IMAGE, "command": READ}],
+    }
+
+
+def _writing(stored: Path, size: str) -> Mapping[str, Any]:
+    return {
+        "outputs": [{"path": "/out/stream", "url": stored.as_uri()}],
+        "executors": [{"image": IMAGE, "command": (*WRITE, size), "stdout": "/out/stream"}],
+    }
+
+
+def _run(client: httpx.Client, task: Mapping[str, Any]) -> None:
+    made = create(client, task)
+    if (state := wait(client, made)) != "COMPLETE":
+        raise RuntimeError(f"{state}: {client.get(f'/tasks/{made}?view=FULL').text}")
+
+
+def _most_on_disk(client: httpx.Client, task: Mapping[str, Any], folder: Path) -> int:
+    """Bytes below the folder, while the task ran."""
+    made, used = create(client, task), list[int]()
+    while state_of(client, made) not in FINAL:
+        used.append(_used(folder))
+    return max(used)
+
+
+def _used(folder: Path) -> int:
+    """Bytes on disk; files may vanish meanwhile, of which `du` complains."""
+    told = subprocess.run(
+        ["du", "--summarize", "--block-size=1", folder],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    return int(told.stdout.split()[0])
