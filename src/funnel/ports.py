@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias
 
 from funnel.core.container import Chunk, Container, Exited, Found, Stream
+from funnel.core.error import FunnelError
 from funnel.core.event import Batch, Created, Logged, Recorded
 from funnel.core.fold import Progress
 from funnel.core.output import Piece, Place
 from funnel.core.query import Listing, Query, Scope, View
 from funnel.core.state import State
-from funnel.core.task import Task, TaskId
+from funnel.core.task import Spec, Task, TaskId
 from funnel.core.value import Value
-from funnel.core.work import Claim
+from funnel.core.work import Claim, Done
 
 Sink: TypeAlias = Callable[[Recorded], Coroutine[Any, Any, None]]
 Clock: TypeAlias = Callable[[], datetime]
@@ -46,30 +47,17 @@ class Tasks(Protocol):
         """Raise `NotFound` for a task that is absent or out of scope, alike."""
         ...
 
-    async def show(self, task_id: TaskId, view: View, scope: Scope) -> bytes:
-        """The same as its readers get it, in TES JSON; `wire.document` puts it together."""
-        ...
-
     async def progress(self, task_id: TaskId) -> Progress:
         """How far the task has come, for those who run it. Raises `NotFound`."""
         ...
 
-    async def list_tasks(self, query: Query) -> Listing:
+    async def append(self, batch: Batch) -> Progress:
         """
-        Newest first, from after `page_token`; a deep page costs what the first does.
-
-        Every filter, alone or with others, is answered from an index. Raises `Invalid` for
-        a token that this database did not make.
-        """
-        ...
-
-    async def append(self, batch: Batch, *, done: Claim | None = None) -> Progress:
-        """
-        Keep the events, the progress they lead to and the work they cause; strike off `done`.
+        Keep the events, the progress they lead to and the work they cause.
 
         Events of one task keep the order of their calls. Raises `NotFound`,
         `InvalidTransition`, `Gap` when events before these are missing, or `Fenced` when
-        the attempt or the claim is no longer ours; then nothing of the batch is kept.
+        the attempt is no longer ours; then nothing of the batch is kept.
         """
         ...
 
@@ -80,6 +68,23 @@ class Tasks(Protocol):
         A key that made it still answers with its id, for as long as keys are remembered. What
         waits in the outbox stays. Raises `NotFound`, and `InvalidTransition` for a task that
         has not ended.
+        """
+        ...
+
+
+class Documents(Protocol):
+    """Tasks as their readers get them: TES JSON, which `wire.document` puts together."""
+
+    async def show(self, task_id: TaskId, view: View, scope: Scope) -> bytes:
+        """Raise `NotFound` for a task that is absent or out of scope, alike."""
+        ...
+
+    async def list_tasks(self, query: Query) -> Listing:
+        """
+        Newest first, from after `page_token`; a deep page costs what the first does.
+
+        Every filter, alone or with others, is answered from an index. Raises `Invalid` for
+        a token that this database did not make.
         """
         ...
 
@@ -140,17 +145,19 @@ class Outbox(Commits, Protocol):
         """
         The oldest due work of a queue, ours alone until the lease is over.
 
-        No two callers get the same row: one `UPDATE … RETURNING`, with `FOR UPDATE SKIP
-        LOCKED` where there are many servers. The clock is the database's; callers give
-        durations, never instants. Work not struck off by `append` comes back by itself.
+        No two callers get the same row. SQLite, which has one server, remembers claims in
+        memory; with many servers it is one `UPDATE … RETURNING` with `FOR UPDATE SKIP
+        LOCKED`. The clock is the database's; callers give durations, never instants. Work
+        that is not settled comes back by itself.
         """
         ...
 
-    async def strike_off(self, claim: Claim) -> None:
+    async def settle(self, done: Sequence[Done]) -> Sequence[FunnelError | None]:
         """
-        Work that is done, or wanted no more, and of which the task need not hear.
+        Strike off each, and keep with it what its task shall hear, as `Tasks.append` does.
 
-        The task may be gone. Does nothing if the claim is no longer ours.
+        One answer each, in order: None, or why nothing of this one was kept; `Fenced` where the
+        claim is no longer ours. What is settled may wait a moment for others to share a commit.
         """
         ...
 
@@ -208,7 +215,7 @@ class Live(Protocol):
         ...
 
 
-class Database(Tasks, Overview, Outbox, Feed, Live, Protocol):
+class Database(Tasks, Documents, Overview, Outbox, Feed, Live, Protocol):
     """Everything that must outlive the server. A service asks only for the part it uses."""
 
 
@@ -366,8 +373,9 @@ class Runtime(Images, Containers, Housekeeping, Protocol):
 class Attempt(Value):
     """One try at a task, as its backend gets it."""
 
-    task: Task
+    task_id: TaskId
     fence: int
+    spec: Spec
 
 
 class Job(Value):

@@ -78,8 +78,10 @@ async def backend(database: SqliteDatabase, crew: Crew) -> AsyncGenerator[LocalB
 
 
 async def attempts(database: SqliteDatabase, *asked: Resources) -> list[Attempt]:
-    made = [await database.create(created(resources=one)) for one in asked]
-    return [Attempt(await database.get(one, View.FULL, EVERYONE), 1) for one in made]
+    made = [created(resources=one) for one in asked]
+    for one in made:
+        await database.create(one)
+    return [Attempt(one.task_id, 1, one.spec) for one in made]
 
 
 def cpus(*wanted: int) -> list[Resources]:
@@ -87,7 +89,7 @@ def cpus(*wanted: int) -> list[Resources]:
 
 
 def jobs(*of: Attempt) -> list[Job]:
-    return [Job(one.task.id, one.fence, "") for one in of]
+    return [Job(one.task_id, one.fence, "") for one in of]
 
 
 async def until(happens: Callable[[], object]) -> None:
@@ -102,7 +104,7 @@ async def test_attempts_wait_for_room(
     database: SqliteDatabase, backend: LocalBackend, crew: Crew
 ) -> None:
     asked = await attempts(database, *cpus(1, 1, 1))
-    a, b, c = (one.task.id for one in asked)
+    a, b, c = (one.task_id for one in asked)
     assert all(isinstance(one, Accept) for one in await backend.submit(asked))
     await until(lambda: crew.began == [a, b])
     assert (backend.running, backend.waiting, backend.free.cpus) == (2, 1, 0.0)
@@ -143,10 +145,10 @@ async def test_a_cancel_stops_one_that_runs_and_forgets_one_that_waits(
 ) -> None:
     a, b, c = asked = await attempts(database, *cpus(2, 2, 2))
     await backend.submit(asked)
-    await until(lambda: crew.began == [a.task.id])
+    await until(lambda: crew.began == [a.task_id])
     await backend.cancel(jobs(a, b))
-    await until(lambda: crew.began == [a.task.id, c.task.id])
-    assert crew.stopped == [a.task.id]
+    await until(lambda: crew.began == [a.task_id, c.task_id])
+    assert crew.stopped == [a.task_id]
     await backend.cancel(jobs(a, b))
 
 
@@ -156,7 +158,7 @@ async def test_a_cancel_at_once_gives_the_slot_back(
     a, b = asked = await attempts(database, *cpus(2, 2))
     await backend.submit(asked)
     await backend.cancel(jobs(a))
-    await until(lambda: crew.began == [b.task.id])
+    await until(lambda: crew.began == [b.task_id])
 
 
 async def test_a_second_cancel_does_not_disturb_the_clearing_up(
@@ -186,24 +188,24 @@ async def test_those_that_had_begun_come_first_after_a_restart(
 ) -> None:
     waiting, running, over = asked = await attempts(database, *cpus(2, 1, 1))
     for one, state in ((running, State.RUNNING), (over, State.CANCELED)):
-        await database.append(batch(moved(one.task.id, state)))
+        await database.append(batch(moved(one.task_id, state)))
     unknown = Job(TaskId("unknown"), 1, "")
     await backend.resume([unknown, *jobs(*asked)])
-    await until(lambda: crew.began == [running.task.id])
-    crew.let_go(running.task.id)
-    await until(lambda: crew.began == [running.task.id, waiting.task.id])
+    await until(lambda: crew.began == [running.task_id])
+    crew.let_go(running.task_id)
+    await until(lambda: crew.began == [running.task_id, waiting.task_id])
 
 
 async def test_what_had_begun_goes_on_even_on_a_smaller_machine(
     database: SqliteDatabase, backend: LocalBackend, crew: Crew
 ) -> None:
     big, small = asked = await attempts(database, *cpus(8, 1))
-    await database.append(batch(moved(big.task.id, State.RUNNING)))
+    await database.append(batch(moved(big.task_id, State.RUNNING)))
     await backend.resume(jobs(*asked))
-    await until(lambda: crew.began == [big.task.id])
+    await until(lambda: crew.began == [big.task_id])
     assert backend.waiting == 1
-    crew.let_go(big.task.id)
-    await until(lambda: small.task.id in crew.began)
+    crew.let_go(big.task_id)
+    await until(lambda: small.task_id in crew.began)
 
 
 async def test_what_no_longer_fits_after_a_restart_ends(
@@ -211,7 +213,7 @@ async def test_what_no_longer_fits_after_a_restart_ends(
 ) -> None:
     (big,) = await attempts(database, *cpus(8))
     await backend.resume(jobs(big))
-    task = await database.get(big.task.id, View.FULL, EVERYONE)
+    task = await database.get(big.task_id, View.FULL, EVERYONE)
     assert task.state is State.SYSTEM_ERROR
     assert "asks for 8 CPUs" in task.logs[0].system_logs[0]
 
@@ -224,7 +226,7 @@ async def test_a_worker_that_fails_is_tried_again(
     crew.errors = [OSError("a hiccup"), KeyError("a bug")]
     (one,) = asked = await attempts(database, *cpus(1))
     await backend.submit(asked)
-    await until(lambda: crew.began == [one.task.id] * 3)
+    await until(lambda: crew.began == [one.task_id] * 3)
     assert backend.running == 1
 
 
@@ -237,7 +239,7 @@ async def test_a_worker_that_fails_always_ends_the_task(
     (one,) = asked = await attempts(database, *cpus(1))
     await backend.submit(asked)
     await until(lambda: not backend.running)
-    assert (await database.progress(one.task.id)).state is State.SYSTEM_ERROR
+    assert (await database.progress(one.task_id)).state is State.SYSTEM_ERROR
 
 
 async def test_an_end_that_cannot_be_noted_is_no_fault(
@@ -248,7 +250,7 @@ async def test_an_end_that_cannot_be_noted_is_no_fault(
 ) -> None:
     crew.errors = [KeyError("a bug")] * 99
     (one,) = asked = await attempts(database, *cpus(1))
-    await database.append(batch(moved(one.task.id, State.COMPLETE)))
+    await database.append(batch(moved(one.task_id, State.COMPLETE)))
     await backend.submit(asked)
     await until(lambda: not backend.running)
     assert "cannot be ended" in caplog.text
@@ -260,7 +262,7 @@ async def test_closing_starts_nothing(database: SqliteDatabase, crew: Crew) -> N
     await backend.submit(asked)
     await until(lambda: crew.began)
     await backend.close()
-    assert crew.began == crew.stopped == [first.task.id]
+    assert crew.began == crew.stopped == [first.task_id]
 
 
 @pytest.mark.parametrize(
@@ -289,4 +291,4 @@ async def test_the_noop_backend_takes_all_and_does_nothing(database: SqliteDatab
         await backend.cancel(jobs(*asked))
         await backend.resume(jobs(*asked))
     for one in asked:
-        assert (await database.progress(one.task.id)).state is State.QUEUED
+        assert (await database.progress(one.task_id)).state is State.QUEUED

@@ -36,10 +36,10 @@ class Ledger:
 
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
         self._fail()
-        if any(one.task.id in self.stumbles for one in attempts):
+        if any(one.task_id in self.stumbles for one in attempts):
             raise OverflowError("a fault of ours")
-        self.submitted += [(one.task.id, one.fence) for one in attempts]
-        return [self._answer(one.task.id) for one in attempts]
+        self.submitted += [(one.task_id, one.fence) for one in attempts]
+        return [self._answer(one.task_id) for one in attempts]
 
     async def cancel(self, jobs: Sequence[Job]) -> None:
         self._fail()
@@ -252,27 +252,6 @@ async def test_the_loop_outlives_every_fault(
     assert "a bug" in caplog.text
 
 
-async def test_a_task_that_cannot_be_read_waits(
-    database: SqliteDatabase,
-    backend: Ledger,
-    dispatch: Dispatch,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (one,) = await create(database)
-
-    async def broken(*_: object) -> None:
-        raise OSError("a bad sector")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(database, "get", broken)
-        await dispatch.once()
-    assert backend.submitted == []
-    loop = asyncio.create_task(dispatch.forever())
-    await until(lambda: backend.submitted)
-    await _stop(loop)
-    assert backend.submitted == [(one, 1)]
-
-
 async def test_an_answer_that_cannot_be_noted_is_asked_for_again(
     database: SqliteDatabase,
     backend: Ledger,
@@ -285,7 +264,7 @@ async def test_an_answer_that_cannot_be_noted_is_asked_for_again(
         raise OSError("a full disk")
 
     with monkeypatch.context() as patch:
-        patch.setattr(database, "append", broken)
+        patch.setattr(database, "settle", broken)
         await dispatch.once()
     loop = asyncio.create_task(dispatch.forever())
     await until(lambda: len(backend.submitted) > 1)

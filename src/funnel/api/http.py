@@ -20,7 +20,7 @@ from funnel.api.stream import DEADLINE, waited
 from funnel.api.tes import TaskDoor
 from funnel.core.error import FunnelError
 from funnel.metrics import Metrics
-from funnel.ports import Live, Overview, Tasks
+from funnel.ports import Documents, Live, Overview, Tasks
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 
@@ -30,7 +30,7 @@ NOWHERE: Final = Route("none", {})
 NO_STORE: Final = (b"cache-control", b"no-store")
 
 
-class Known(Tasks, Live, Overview, Protocol):
+class Known(Tasks, Documents, Live, Overview, Protocol):
     """What is asked of a database."""
 
 

@@ -15,7 +15,7 @@ from funnel.api.query import read_query, read_view
 from funnel.api.routes import Route, task_id_of
 from funnel.api.settings import Limits
 from funnel.core.error import Denied, Invalid
-from funnel.ports import Tasks
+from funnel.ports import Documents
 from funnel.service.submit import Submit
 from funnel.wire.document import write_listing
 from funnel.wire.json import read_spec
@@ -27,11 +27,13 @@ WAITED: Final = "Funnel-Waited"
 
 
 class TaskDoor:
-    """Reads and deletions go to the database, other writes through the service."""
+    """Reads go to the database, writes through the service."""
 
-    def __init__(self, submit: Submit, tasks: Tasks, limits: Limits, live: LiveDoor) -> None:
+    def __init__(
+        self, submit: Submit, documents: Documents, limits: Limits, live: LiveDoor
+    ) -> None:
         self._submit = submit
-        self._tasks = tasks
+        self._documents = documents
         self._limits = limits
         self._live = live
 
@@ -51,7 +53,7 @@ class TaskDoor:
 
     async def list_tasks(self, request: Request) -> Response:
         query = read_query(request.scope["query_string"], caller(request).scope)
-        return answer(write_listing(await self._tasks.list_tasks(query)))
+        return answer(write_listing(await self._documents.list_tasks(query)))
 
     async def get(self, request: Request) -> Response:
         query = request.scope["query_string"]
@@ -59,7 +61,7 @@ class TaskDoor:
         waits = WAIT in query
         if waits:
             await self._live.wait(request)
-        shown = answer(await self._tasks.show(task_id_of(request), view, caller(request).scope))
+        shown = answer(await self._documents.show(task_id_of(request), view, caller(request).scope))
         if waits:
             shown.headers[WAITED] = "true"
         return shown
@@ -73,7 +75,7 @@ class TaskDoor:
         """An extension of ours; the files that the task has stored stay where they are."""
         if not caller(request).administrator:
             raise Denied("only administrators may delete tasks")
-        await self._tasks.delete(task_id_of(request))
+        await self._submit.delete(task_id_of(request))
         return answer(b"{}")
 
 

@@ -84,7 +84,7 @@ class LocalBackend:
         return self._capacity.less(total([slot for slot, _ in self._running.values()]))
 
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
-        answers = [self._take(one.task.id, one.fence, one.task.resources) for one in attempts]
+        answers = [self._take(one.task_id, one.fence, one.spec.resources) for one in attempts]
         self._fill()
         return answers
 

@@ -14,7 +14,7 @@ class NoopBackend:
     parameters: frozenset[str] = frozenset()
 
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
-        return [Accept(f"{one.task.id}-{one.fence}") for one in attempts]
+        return [Accept(f"{one.task_id}-{one.fence}") for one in attempts]
 
     async def cancel(self, jobs: Sequence[Job]) -> None:
         """Nothing to cancel."""

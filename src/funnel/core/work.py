@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from funnel.core.event import Batch
 from funnel.core.fold import Progress
 from funnel.core.state import State
-from funnel.core.task import TaskId
+from funnel.core.task import Spec, TaskId
 from funnel.core.value import Value
 
 
@@ -35,12 +36,26 @@ class Cancel(Errand):
 Work: TypeAlias = Submit | Cancel
 
 
-class Claim(Value):
-    """Work that is ours for a while. `tries` counts the claims, so a late owner is recognised."""
+class Claim(Value, kw_only=True):
+    """
+    Work that is ours for a while. `tries` counts the claims, so a late owner is recognised.
+
+    With it comes how far the task has come and, for a `Submit`, what it asks for; both are None
+    where the task is gone.
+    """
 
     id: int
     tries: int
     work: Work
+    progress: Progress | None = None
+    spec: Spec | None = None
+
+
+class Done(Value):
+    """Work that is done, or wanted no more, and what its task shall hear of it."""
+
+    claim: Claim
+    facts: Batch | None = None
 
 
 def caused(before: Progress | None, after: Progress) -> Iterator[Work]:

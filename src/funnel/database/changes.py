@@ -1,24 +1,20 @@
 """What a write does to the rows. Each refuses before it changes anything."""
 
-import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from msgspec import DecodeError
-
-from funnel.core.error import Conflict, Fenced, NotFound
+from funnel.core.error import Conflict, Fenced, FunnelError, NotFound
 from funnel.core.event import Batch, Change, Created, Logged, Printed
 from funnel.core.fold import Progress, begin, extend
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.core.value import Value
-from funnel.core.work import Claim, Submit, caused
+from funnel.core.work import Done, Submit, caused
+from funnel.database.claims import Claims
 from funnel.database.output import add_output, compact
-from funnel.database.rows import CREATED, PROGRESS, WORK, as_text
+from funnel.database.rows import CREATED, PROGRESS, as_text
 from funnel.database.sql import statements
-
-log = logging.getLogger(__name__)
 
 SQL: Final = statements("sqlite.sql")
 KEYS_KEPT: Final = 7 * 24 * 3600.0
@@ -35,13 +31,16 @@ class New(Value, kw_only=True):
 
 def create(db: sqlite3.Connection, new: New, now: float) -> TaskId:
     created, since = new.created, now - KEYS_KEPT
-    asked = {"id": created.task_id, "owner": created.owner, "key": new.key, "since": since}
-    kept = db.execute(SQL["kept"], asked).fetchone()
-    if kept:
-        return _same(db, TaskId(kept[0]), created)
-    progress = begin(created)
-    after, _ = extend(progress, Batch(task_id=created.task_id, events=(*new.notes,)))
+    if new.key:
+        kept = db.execute(SQL["kept"], (created.owner, new.key, since)).fetchone()
+        if kept:
+            return _same(db, TaskId(kept[0]), created)
+    after = begin(created)
+    if new.notes:
+        after, _ = extend(after, Batch(task_id=created.task_id, events=(*new.notes,)))
     n = _add_task(db, created, after)
+    if not n:
+        return _same(db, created.task_id, created)
     if new.key:
         db.execute(SQL["forget_keys"], {"since": since})
         db.execute(SQL["add_key"], (created.owner, new.key, created.task_id, now))
@@ -51,6 +50,7 @@ def create(db: sqlite3.Connection, new: New, now: float) -> TaskId:
 
 
 def _add_task(db: sqlite3.Connection, created: Created, progress: Progress) -> int:
+    """The number of its row; 0 where there is one of that id already."""
     row = {
         "id": created.task_id,
         "owner": created.owner,
@@ -59,7 +59,10 @@ def _add_task(db: sqlite3.Connection, created: Created, progress: Progress) -> i
         "name": created.spec.name,
         "progress": as_text(progress),
     }
-    n = db.execute(SQL["add_task"], row).lastrowid or 0
+    added = db.execute(SQL["add_task"], row)
+    if not added.rowcount:
+        return 0
+    n = added.lastrowid or 0
     tags = created.spec.tags
     if tags:
         db.executemany(SQL["add_tag"], [(key, value, n) for key, value in tags.items()])
@@ -78,11 +81,12 @@ def _same(db: sqlite3.Connection, kept: TaskId, created: Created) -> TaskId:
     return kept
 
 
-def append(db: sqlite3.Connection, batch: Batch, done: Claim | None, now: float) -> Progress:
+def append(db: sqlite3.Connection, batch: Batch, now: float, *, done: int = 0) -> Progress:
+    """With it, work `done` of the outbox is struck off; 0 is none."""
     n, before = find_progress(db, batch.task_id)
     after, news = extend(before, batch)
-    if done and not db.execute(SQL["strike_off"], (done.id, done.tries)).rowcount:
-        raise Fenced("somebody else has claimed this work")
+    if done:
+        _strike_off(db, done)
     if news:
         _add_events(db, n, before.version + 1, news)
         add_output(db, n, before.fence, news)
@@ -91,6 +95,28 @@ def append(db: sqlite3.Connection, batch: Batch, done: Claim | None, now: float)
             compact(db, n)
         _add_work(db, before, after, now)
     return after
+
+
+def settle(
+    db: sqlite3.Connection, done: Sequence[Done], claims: Claims, now: float
+) -> list[FunnelError | None]:
+    def settled(one: Done) -> FunnelError | None:
+        try:
+            claims.check(one.claim)
+            if one.facts:
+                append(db, one.facts, now, done=one.claim.id)
+            else:
+                _strike_off(db, one.claim.id)
+        except FunnelError as refusal:
+            return refusal
+        return None
+
+    return [settled(one) for one in done]
+
+
+def _strike_off(db: sqlite3.Connection, number: int) -> None:
+    if not db.execute(SQL["strike_off"], (number,)).rowcount:
+        raise Fenced("somebody else has done this work")
 
 
 def find_progress(db: sqlite3.Connection, task_id: TaskId) -> tuple[int, Progress]:
@@ -127,17 +153,3 @@ def _add_work(db: sqlite3.Connection, before: Progress | None, after: Progress, 
     for work in caused(before, after):
         due = now + work.pause if isinstance(work, Submit) else now
         db.execute(SQL["add_work"], (after.queue, due, as_text(work)))
-
-
-def claim(db: sqlite3.Connection, queue: str, limit: int, lease: float, now: float) -> list[Claim]:
-    given = {"queue": queue, "limit": limit, "lease": lease, "now": now}
-    return [*_claims(db.execute(SQL["claim"], given).fetchall())]
-
-
-def _claims(rows: Sequence[tuple[int, int, str]]) -> Iterator[Claim]:
-    """Work that cannot be read is left to its lease, so that the rest is done."""
-    for number, tries, work in sorted(rows):
-        try:
-            yield Claim(number, tries, WORK.decode(work))
-        except DecodeError:
-            log.exception("work %d of the outbox cannot be read", number)

@@ -7,11 +7,10 @@ from datetime import timedelta
 from itertools import islice
 
 from funnel.core.backoff import delays
-from funnel.core.error import FunnelError, NotFound
+from funnel.core.error import FunnelError
 from funnel.core.event import Accepted, Batch, Change, Level, Logged, StateChanged
-from funnel.core.query import EVERYONE, View
 from funnel.core.state import State, is_final
-from funnel.core.work import Cancel, Claim, Submit
+from funnel.core.work import Cancel, Claim, Done, Submit
 from funnel.metrics import Metrics
 from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
 from funnel.service.jitter import chance, jittered
@@ -75,8 +74,10 @@ class Dispatch:
             await self._backend.resume(jobs)
 
     async def _submit(self, claims: Sequence[Claim]) -> None:
-        attempts = await asyncio.gather(*(self._attempt(claim) for claim in claims))
-        wanted = [(claim, one) for claim, one in zip(claims, attempts, strict=True) if one]
+        wanted = [(claim, one) for claim in claims if (one := _attempt(claim))]
+        unwanted = [Done(claim) for claim in claims if not _attempt(claim)]
+        if unwanted:
+            await self._settle(unwanted)
         if not wanted:
             return
         try:
@@ -88,11 +89,11 @@ class Dispatch:
             log.exception("submitting %d attempts to %s failed", len(wanted), self._queue)
             await self._one_by_one([claim for claim, _ in wanted], error)
             return
-        await asyncio.gather(
-            *(
-                self._done(claim, self._facts(one, answer))
+        await self._settle(
+            [
+                Done(claim, self._facts(one, answer))
                 for (claim, one), answer in zip(wanted, answers, strict=True)
-            )
+            ]
         )
 
     async def _one_by_one(self, claims: Sequence[Claim], error: Exception) -> None:
@@ -103,37 +104,19 @@ class Dispatch:
         for claim in claims:
             await self._submit([claim])
 
-    async def _attempt(self, claim: Claim) -> Attempt | None:
-        """
-        What to submit; None where that is no longer wanted, or cannot be known now.
-
-        An attempt that has begun is submitted again, since nobody may have noted that it was.
-        """
-        try:
-            task = await self._database.get(claim.work.task_id, View.FULL, EVERYONE)
-            progress = await self._database.progress(claim.work.task_id)
-        except NotFound:
-            # Cancelled and deleted before anybody came to it.
-            await self._struck_off(claim)
-            return None
-        except (FunnelError, OSError) as error:
-            await self._put_back([claim], error)
-            return None
-        if is_final(progress.state) or progress.fence != claim.work.fence:
-            await self._struck_off(claim)
-            return None
-        return Attempt(task, progress.fence)
-
-    def _facts(self, one: Attempt, answer: Answer) -> tuple[Change, ...]:
-        task_id, now = one.task.id, self._now()
+    def _facts(self, one: Attempt, answer: Answer) -> Batch:
+        task_id, now = one.task_id, self._now()
         result = "done" if isinstance(answer, Accept) else "refused"
         self._metrics.dispatched(self._queue, "submit", result)
-        if isinstance(answer, Accept):
-            return (Accepted(task_id, now, answer.native_id),)
-        return (
-            Logged(task_id, now, "System error", Level.ERROR, {"error": answer.reason}),
-            StateChanged(task_id, now, State.SYSTEM_ERROR),
+        facts: tuple[Change, ...] = (
+            (Accepted(task_id, now, answer.native_id),)
+            if isinstance(answer, Accept)
+            else (
+                Logged(task_id, now, "System error", Level.ERROR, {"error": answer.reason}),
+                StateChanged(task_id, now, State.SYSTEM_ERROR),
+            )
         )
+        return Batch(task_id=task_id, events=facts, fence=one.fence)
 
     async def _cancel(self, claims: Sequence[Claim]) -> None:
         jobs = [
@@ -150,20 +133,26 @@ class Dispatch:
             return
         for _ in jobs:
             self._metrics.dispatched(self._queue, "cancel", "done")
-        await asyncio.gather(*(self._struck_off(claim) for claim in claims))
+        await self._settle([Done(claim) for claim in claims])
 
-    async def _done(self, claim: Claim, facts: tuple[Change, ...]) -> None:
-        batch = Batch(task_id=claim.work.task_id, events=facts, fence=claim.work.fence)
+    async def _settle(self, done: Sequence[Done]) -> None:
         try:
-            await self._database.append(batch, done=claim)
+            answers = await self._database.settle(done)
         except (FunnelError, OSError) as error:
-            await self._put_back([claim], error)
-
-    async def _struck_off(self, claim: Claim) -> None:
-        try:
-            await self._database.strike_off(claim)
-        except (FunnelError, OSError) as error:
-            await self._put_back([claim], error)
+            await self._put_back([one.claim for one in done], error)
+            return
+        except Exception as error:
+            log.exception("%d errands cannot be settled", len(done))
+            if len(done) == 1:
+                await self._put_back([one.claim for one in done], error)
+                return
+            # One that the database stumbles over must not hold up the others.
+            for one in done:
+                await self._settle([one])
+            return
+        for one, refusal in zip(done, answers, strict=True):
+            if refusal:
+                await self._put_back([one.claim], refusal)
 
     async def _put_back(self, claims: Sequence[Claim], error: Exception) -> None:
         for claim in claims:
@@ -176,3 +165,18 @@ class Dispatch:
         """Longer with each try, 1 the first, and not the same for all."""
         longest = next(islice(delays(), tries - 1, None))
         return timedelta(seconds=jittered(longest, self._jitter()))
+
+
+def _attempt(claim: Claim) -> Attempt | None:
+    """
+    What to submit; None where that is no longer wanted.
+
+    An attempt that has begun is submitted again, since nobody may have noted that it was.
+    """
+    progress, spec = claim.progress, claim.spec
+    if progress is None or spec is None:
+        # Cancelled and deleted before anybody came to it.
+        return None
+    if is_final(progress.state) or progress.fence != claim.work.fence:
+        return None
+    return Attempt(progress.task_id, progress.fence, spec)

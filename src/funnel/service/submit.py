@@ -1,4 +1,4 @@
-"""Accepting and cancelling tasks."""
+"""Accepting, cancelling and deleting tasks."""
 
 from collections.abc import Callable, Iterable
 
@@ -62,6 +62,10 @@ class Submit:
         except InvalidTransition:
             return (await self._tasks.get(task_id, View.MINIMAL, scope)).state
         return State.CANCELED
+
+    async def delete(self, task_id: TaskId) -> None:
+        """Raises `NotFound`, and `InvalidTransition` for a task that has not ended."""
+        await self._tasks.delete(task_id)
 
 
 def _unknown(resources: Resources, known: frozenset[str]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from funnel.core.error import Fenced, InvalidTransition
-from funnel.core.event import Requeued
+from funnel.core.event import Batch, Requeued
 from funnel.core.state import State
-from funnel.core.work import Cancel, Claim, Submit
+from funnel.core.work import Cancel, Claim, Done, Submit
 from funnel.ports import Database
 from funnel.testing.build import EPOCH, MINUTE, NOTHING, accepted, batch, created, logged, moved
 
@@ -30,25 +30,25 @@ class OutboxSuite:
         (old,) = await claim(database, lease=NOTHING)
         (new,) = await claim(database)
         with pytest.raises(Fenced):
-            await database.append(batch(accepted(task_id)), done=old)
+            await settle(database, old, batch(accepted(task_id)))
         assert (await database.progress(task_id)).version == 1
-        await database.append(batch(accepted(task_id)), done=new)
+        await settle(database, new, batch(accepted(task_id)))
         assert (await database.progress(task_id)).native_id == "job-1"
         with pytest.raises(Fenced):
-            await database.append(batch(accepted(task_id)), done=new)
+            await settle(database, new, batch(accepted(task_id)))
 
     async def test_a_refused_batch_strikes_nothing_off(self, database: Database) -> None:
         task_id = await database.create(created())
         await database.append(batch(moved(task_id, State.COMPLETE)))
         (mine,) = await claim(database)
         with pytest.raises(InvalidTransition):
-            await database.append(batch(moved(task_id, State.RUNNING)), done=mine)
-        await database.append(batch(logged(task_id, "too late to submit")), done=mine)
+            await settle(database, mine, batch(moved(task_id, State.RUNNING)))
+        await settle(database, mine, batch(logged(task_id, "too late to submit")))
 
     async def test_work_that_is_done_does_not_come_back(self, database: Database) -> None:
         task_id = await database.create(created())
         (mine,) = await claim(database, lease=NOTHING)
-        await database.append(batch(accepted(task_id)), done=mine)
+        await settle(database, mine, batch(accepted(task_id)))
         await database.release(mine, after=NOTHING)
         assert not await claim(database)
 
@@ -71,7 +71,7 @@ class OutboxSuite:
     async def test_canceling_causes_work(self, database: Database) -> None:
         task_id = await database.create(created())
         (mine,) = await claim(database)
-        await database.append(batch(accepted(task_id)), done=mine)
+        await settle(database, mine, batch(accepted(task_id)))
         await database.append(batch(moved(task_id, State.CANCELED)))
         await database.append(batch(moved(task_id, State.CANCELED)))
         assert [one.work for one in await claim(database)] == [Cancel(task_id, 1, "job-1")]
@@ -79,7 +79,7 @@ class OutboxSuite:
     async def test_a_new_attempt_stops_the_old_one(self, database: Database) -> None:
         task_id = await database.create(created())
         (mine,) = await claim(database)
-        await database.append(batch(accepted(task_id)), done=mine)
+        await settle(database, mine, batch(accepted(task_id)))
         await database.append(batch(Requeued(task_id, EPOCH, "lost"), fence=1))
         work = [one.work for one in await claim(database)]
         assert work == [Cancel(task_id, 1, "job-1"), Submit(task_id, 2)]
@@ -102,3 +102,10 @@ class OutboxSuite:
 
 async def claim(database: Database, *, limit: int = 9, lease: timedelta = MINUTE) -> list[Claim]:
     return [*await database.claim("local", limit=limit, lease=lease)]
+
+
+async def settle(database: Database, claim: Claim, facts: Batch | None = None) -> None:
+    """Settle one, and raise what keeps it from being settled."""
+    (refusal,) = await database.settle([Done(claim, facts)])
+    if refusal:
+        raise refusal

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from funnel.core.error import Conflict, InvalidTransition, NotFound
+from funnel.core.error import Conflict, Fenced, InvalidTransition, NotFound
 from funnel.core.query import Query, View
 from funnel.core.state import FINAL, State
 from funnel.core.task import TaskId
@@ -21,6 +21,7 @@ from funnel.testing.build import (
     moved,
     printed,
 )
+from funnel.testing.databases.outbox import settle
 from funnel.testing.databases.page import page_of
 
 NEVER = timedelta(days=365)
@@ -99,10 +100,11 @@ class RemovalSuite:
         (mine,) = await database.claim("local", limit=9, lease=NOTHING)
         (again,) = await database.claim("local", limit=9, lease=MINUTE)
         assert again.work == Submit(task_id, 1)
-        await database.strike_off(mine)
+        with pytest.raises(Fenced):
+            await settle(database, mine)
         await database.release(again, after=NOTHING)
         (last,) = await database.claim("local", limit=9, lease=NOTHING)
-        await database.strike_off(last)
+        await settle(database, last)
         assert not await database.claim("local", limit=9, lease=MINUTE)
 
 
@@ -111,7 +113,7 @@ async def ended(database: Database) -> TaskId:
     new = created(name="n", tags={"a": "b", "c": ""})
     task_id = await database.create(new)
     (mine,) = await database.claim("local", limit=1, lease=MINUTE)
-    await database.append(batch(accepted(task_id)), done=mine)
+    await settle(database, mine, batch(accepted(task_id)))
     await database.append(batch(logged(task_id, "x"), printed(task_id, "y"), fence=1, first=1))
     await database.append(batch(moved(task_id, State.COMPLETE)))
     return task_id

@@ -1,0 +1,82 @@
+"""Who has claimed what of the outbox."""
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec import DecodeError
+
+from funnel.core.error import Fenced
+from funnel.core.work import Claim
+from funnel.database.rows import CREATED, PROGRESS, WORK
+from funnel.database.sql import statements
+
+log = logging.getLogger(__name__)
+
+SQL = statements("sqlite.sql")
+
+
+@dataclass(slots=True)
+class _Held:
+    tries: int
+    until: float
+
+
+class Claims:
+    """
+    Kept in memory: one server has the file, and what it has claimed is free when it dies.
+
+    So claiming writes nothing, and waits for no commit.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Held] = {}
+
+    def take(
+        self, db: sqlite3.Connection, queue: str, limit: int, lease: float, now: float
+    ) -> list[Claim]:
+        """What is due and nobody's, the oldest first; ours for `lease` seconds."""
+        held = sum(one.until > now for one in self._known.values())
+        given = {"queue": queue, "now": now, "limit": limit + held}
+        rows = db.execute(SQL["due"], given).fetchall()
+        free = [row for row in rows if self._is_free(row[0], now)][:limit]
+        claims = [self._claimed(row, now + lease) for row in free]
+        return [claim for claim in claims if claim]
+
+    def check(self, claim: Claim) -> None:
+        """Raise `Fenced` where somebody else has claimed it since."""
+        held = self._known.get(claim.id)
+        if held is None or held.tries != claim.tries:
+            raise Fenced("somebody else has claimed this work")
+
+    def let_go(self, claim: Claim) -> None:
+        held = self._known.get(claim.id)
+        if held and held.tries == claim.tries:
+            held.until = 0.0
+
+    def forget(self, claims: Sequence[Claim]) -> None:
+        """They have been struck off."""
+        for claim in claims:
+            self._known.pop(claim.id, None)
+
+    def _is_free(self, number: int, now: float) -> bool:
+        held = self._known.get(number)
+        return held is None or held.until <= now
+
+    def _claimed(self, row: tuple[int, str, str | None, str | None], until: float) -> Claim | None:
+        """None for what cannot be read; it is left to its lease, so that the rest is done."""
+        number, work, progress, created = row
+        held = self._known.setdefault(number, _Held(0, 0.0))
+        held.tries, held.until = held.tries + 1, until
+        try:
+            return Claim(
+                id=number,
+                tries=held.tries,
+                work=WORK.decode(work),
+                progress=PROGRESS.decode(progress) if progress else None,
+                spec=CREATED.decode(created).spec if created else None,
+            )
+        except DecodeError:
+            log.exception("work %d of the outbox cannot be read", number)
+            return None
