@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from funnel.core.container import Stream
 from funnel.core.error import Unavailable
-from funnel.runtime.demux import Demux
+from funnel.runtime.demux import FULL, Demux, Messages
 
 NUMBERS = {Stream.STDOUT: 1, Stream.STDERR: 2}
 frames = st.lists(st.tuples(st.sampled_from(list(Stream)), st.binary(max_size=40)), max_size=12)
@@ -37,6 +37,44 @@ def test_however_it_arrives_each_stream_comes_out_whole_but_for_what_is_skipped(
         Stream.STDOUT: whole[Stream.STDOUT][out:],
         Stream.STDERR: whole[Stream.STDERR][err:],
     }
+
+
+TIME = b"2026-01-01T00:00:00.000000000Z "
+
+
+def kept(text: bytes, *, loses_ends: bool) -> list[bytes]:
+    """The messages that Docker makes of one stream."""
+    messages: list[bytes] = []
+    for line in text.splitlines(keepends=True):
+        whole, long = line.removesuffix(b"\n"), len(line) > FULL
+        parts = [whole[at : at + FULL] for at in range(0, len(whole), FULL)] or [b""]
+        if long and len(parts[-1]) == FULL and line.endswith(b"\n"):
+            parts.append(b"")
+        end = b"\n" if line.endswith(b"\n") and not (long and loses_ends) else b""
+        messages += [*parts[:-1], parts[-1] + end]
+    return messages
+
+
+lengths = st.sampled_from([0, 1, 5, FULL - 2, FULL - 1, FULL, FULL + 1, 2 * FULL, 2 * FULL + 7])
+lines = st.lists(lengths, max_size=4).map(lambda sizes: b"".join(b"x" * n + b"\n" for n in sizes))
+
+
+@pytest.mark.parametrize("loses_ends", [True, False])
+@given(said=st.tuples(lines, lengths, lines), size=st.integers(1, 40_000), skip=st.integers(0, 99))
+def test_the_ends_of_long_lines_are_put_back(
+    *, said: tuple[bytes, int, bytes], size: int, skip: int, loses_ends: bool
+) -> None:
+    """Whether an engine loses them or not; `rest` is short where nobody could know its end."""
+    text, rest, errors = said
+    text += b"y" * (rest if rest < FULL or not loses_ends else 1)
+    messages = {1: kept(text, loses_ends=loses_ends), 2: kept(errors, loses_ends=loses_ends)}
+    sent = b"".join(frame(of, TIME + one) for of, some in messages.items() for one in some)
+    demux, seen = Demux({Stream.STDOUT: skip}, Messages(lost=loses_ends)), dict[Stream, bytes]()
+    pieces = [sent[at : at + size] for at in range(0, len(sent), size)]
+    for chunk in [*(chunk for one in pieces for chunk in demux.feed(one)), *demux.end()]:
+        seen[chunk.stream] = seen.get(chunk.stream, b"") + chunk.data
+    assert seen.get(Stream.STDOUT, b"") == text[skip:]
+    assert seen.get(Stream.STDERR, b"") == errors
 
 
 def test_neighbours_of_one_stream_come_as_one_chunk() -> None:

@@ -86,8 +86,10 @@ class RecordingEngine:
         labels = self._labels[one]
         return web.json_response({"Id": one, "State": state, "Config": {"Labels": labels}})
 
-    async def _logs(self, _request: web.Request) -> web.Response:
-        return web.Response(body=struct.pack(">BxxxL", 1, len(self.PRINTED)) + self.PRINTED)
+    async def _logs(self, request: web.Request) -> web.Response:
+        time = b"2020-01-01T00:00:00.000000000Z " if "timestamps" in request.query else b""
+        message = time + self.PRINTED
+        return web.Response(body=struct.pack(">BxxxL", 1, len(message)) + message)
 
     async def _archive(self, _request: web.Request) -> web.Response:
         return web.Response(status=404)

@@ -14,14 +14,21 @@ from funnel.core.container import Chunk, Stream
 from funnel.core.event import Printed
 from funnel.core.task import TaskId
 from funnel.core.view import tail
-from funnel.service.output import Capturing, Pace
+from funnel.service.output import ROOM, Capturing, Pace, Source
 from funnel.testing.build import EPOCH
 
 STDOUT, STDERR = Stream.STDOUT, Stream.STDERR
 
 
-def capturing(folder: Path, *, keep: int = 1000, every: float = 0.001) -> Capturing:
-    return Capturing(TaskId("t"), 0, folder, Pace(keep=keep, every=every), lambda: EPOCH)
+def capturing(
+    folder: Path,
+    *,
+    keep: int = 1000,
+    every: float = 0.001,
+    wanted: frozenset[Stream] = frozenset(Stream),
+) -> Capturing:
+    source = Source(TaskId("t"), 0, lambda: EPOCH)
+    return Capturing(source, folder, Pace(keep=keep, every=every), wanted)
 
 
 async def chunks(*pieces: bytes, stream: Stream = STDOUT) -> AsyncIterator[Chunk]:
@@ -169,3 +176,57 @@ def test_the_end_is_kept_however_often_the_worker_dies(
         end = asyncio.run(story(Path(folder)))
     assert text.endswith(end)
     assert len(whole) <= keep or len(end.encode()) > keep - 4
+
+
+NOTHING = frozenset[Stream]()
+
+
+async def test_what_nobody_wants_does_not_fill_the_disk(tmp_path: Path) -> None:
+    one, pieces = capturing(tmp_path, wanted=NOTHING), [bytes([n]) * 2**20 for n in range(64)]
+    most = 0
+    for piece in pieces:
+        await one.take(chunks(piece))
+        most = max(most, taken(tmp_path))
+    await one.take(chunks(b"the end\n"))
+    assert most < ROOM + 2 * 2**20
+    assert one.sizes[STDOUT] == 64 * 2**20 + 8
+    (news,) = one.news(final=True)
+    assert (news.end, news.text[-9:]) == (one.sizes[STDOUT], "?the end\n")
+    await one.close()
+
+
+def taken(folder: Path) -> int:
+    return sum(one.stat().st_blocks * 512 for one in folder.iterdir())
+
+
+async def test_what_nobody_wants_is_gone_on_with_where_it_stopped(tmp_path: Path) -> None:
+    told, whole = Kept(), b"".join(b"%07d\n" % number for number in range(2**20))
+    one = capturing(tmp_path, wanted=NOTHING)
+    await one.take(chunks(whole[: 7 * 2**20]))
+    await told(*await one.marked())
+    await one.close()
+    other = capturing(tmp_path, wanted=NOTHING)
+    assert other.sizes[STDOUT] == 7 * 2**20
+    await other.take(chunks(whole[7 * 2**20 :]))
+    await told(*other.news(final=True))
+    assert told.text().encode() == whole[-1000:]
+    await other.close()
+
+
+async def test_a_kill_while_a_beginning_is_dropped_loses_nothing(tmp_path: Path) -> None:
+    """The file is shorter then, and the engine is asked from there."""
+    told, whole = Kept(), b"".join(b"%07d\n" % number for number in range(2**20))
+    one = capturing(tmp_path, wanted=NOTHING)
+    await one.take(chunks(whole))
+    await told(*await one.marked())
+    await one.close()
+    for size in (0, 5 * 2**20):
+        with one.path(STDOUT).open("r+b") as file:
+            file.truncate(0)
+            file.truncate(size)
+        other = capturing(tmp_path, wanted=NOTHING)
+        assert other.sizes[STDOUT] == size
+        await other.take(chunks(whole[size:]))
+        await told(*other.news(final=True))
+        assert told.text().encode() == whole[-1000:]
+        await other.close()

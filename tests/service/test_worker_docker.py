@@ -111,6 +111,17 @@ async def test_every_byte_of_output_is_stored(bench: Bench) -> None:
     assert (bench.files / "e").read_bytes() == b"err\x00"
 
 
+async def test_long_lines_keep_their_ends(bench: Bench) -> None:
+    """Engines keep them in messages of 16 KiB, and some forget where the line ended."""
+    sizes = [16383, 16384, 16385, 1, 32767, 32768, 32769, 0, 100_000, 16384]
+    line = "for n in %s; do head -c $n /dev/zero | tr '\\0' x; echo; done; echo end"
+    await bench.run(
+        run(line % " ".join(map(str, sizes)), stdout="/out/o"), outputs=(out(bench, "o"),)
+    )
+    expected = b"".join(b"x" * size + b"\n" for size in sizes) + b"end\n"
+    assert (bench.files / "o").read_bytes() == expected
+
+
 async def test_the_container_is_told_of(bench: Bench) -> None:
     task = await bench.run(run("true"))
     (line,) = (one for one in task.logs[0].system_logs if "msg='container metadata'" in one)

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
+from typing import Protocol
 
 from funnel.core.container import Chunk, Stream
 from funnel.core.error import Unavailable
@@ -11,27 +12,26 @@ from funnel.core.error import Unavailable
 _HEADER = struct.Struct(">BxxxL")
 _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 
+FULL = 16 * 1024
+"""Docker keeps a longer line in messages of this size, and a shorter last one."""
 
-class Demux:
-    """
-    Takes the two apart, in pieces no larger than what is fed; keeps a header at most.
 
-    `skip` is how many bytes of each stream are passed over first.
-    """
+class Source(Protocol):
+    """Numbers of streams, and what was written there."""
 
-    def __init__(self, skip: Mapping[Stream, int]) -> None:
-        self._skip = dict(skip)
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]: ...
+    def end(self) -> Iterator[tuple[int, bytes]]: ...
+
+
+class Pieces:
+    """Pieces as they come, no larger than what is fed; keeps a header at most."""
+
+    def __init__(self) -> None:
         self._header = b""
         self._kind = 0
         self._left = 0
 
-    def feed(self, data: bytes) -> Iterator[Chunk]:
-        """Neighbours of one stream come as one chunk: lines are short, and many."""
-        for kind, pieces in groupby(self._pieces(data), key=itemgetter(0)):
-            if kept := self._kept(kind, b"".join(piece for _, piece in pieces)):
-                yield Chunk(_STREAMS[kind], kept)
-
-    def _pieces(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         data = self._header + data
         at = 0
         while len(data) - at >= (0 if self._left else _HEADER.size):
@@ -46,6 +46,75 @@ class Demux:
             if self._left:
                 break
         self._header = data[at:]
+
+    def end(self) -> Iterator[tuple[int, bytes]]:
+        yield from ()
+
+
+class Messages:
+    """
+    Whole messages of a log, which come with their times; keeps one at most.
+
+    Docker 20.10 loses the end of a line that is longer than one message, and with it a message
+    that has nothing else. So times are asked for: then none is left out, and what is neither
+    full nor ended was the end of a line, unless it is the very last of its stream. Of that,
+    nobody knows; `lost` says that it was.
+    """
+
+    def __init__(self, *, lost: bool) -> None:
+        self._lost = lost
+        self._kept = b""
+        self._open = dict.fromkeys(_STREAMS, False)
+        self._unended = dict.fromkeys(_STREAMS, False)
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        data = self._kept + data
+        at = 0
+        while len(data) - at >= _HEADER.size:
+            kind, size = _HEADER.unpack_from(data, at)
+            begin = at + _HEADER.size
+            if len(data) - begin < size:
+                break
+            at = begin + size
+            yield kind, self._mended(kind, data[begin:at]) if kind in _STREAMS else data[begin:at]
+        self._kept = data[at:]
+
+    def end(self) -> Iterator[tuple[int, bytes]]:
+        """What is still missing when nothing more can come."""
+        return ((kind, b"\n") for kind, unended in self._unended.items() if unended and self._lost)
+
+    def _mended(self, kind: int, message: bytes) -> bytes:
+        text = message[message.find(b" ") + 1 :]
+        ended, full = text.endswith(b"\n"), len(text) >= FULL
+        before = b"\n" if self._unended[kind] else b""
+        # Only what follows a full message can have lost its end.
+        self._unended[kind] = self._open[kind] and not ended and not full
+        self._open[kind] = full and not ended
+        return before + text
+
+
+class Demux:
+    """
+    Takes the two apart.
+
+    `skip` is how many bytes of each stream are passed over first.
+    """
+
+    def __init__(self, skip: Mapping[Stream, int], source: Source | None = None) -> None:
+        self._skip = dict(skip)
+        self._source = source or Pieces()
+
+    def feed(self, data: bytes) -> Iterator[Chunk]:
+        """Neighbours of one stream come as one chunk: lines are short, and many."""
+        return self._chunks(self._source.feed(data))
+
+    def end(self) -> Iterator[Chunk]:
+        return self._chunks(self._source.end())
+
+    def _chunks(self, pieces: Iterator[tuple[int, bytes]]) -> Iterator[Chunk]:
+        for kind, some in groupby(pieces, key=itemgetter(0)):
+            if kept := self._kept(kind, b"".join(piece for _, piece in some)):
+                yield Chunk(_STREAMS[kind], kept)
 
     def _kept(self, kind: int, piece: bytes) -> bytes:
         if kind not in _STREAMS:

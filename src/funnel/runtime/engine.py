@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 NEWEST = (1, 47)
 """The newest version of the API that we know; engines speak all older ones they still allow."""
+LOSING = (1, 41)
+"""The newest version of which that is known: Docker 20.10."""
 PING_SECONDS = 5.0
 NOT_MODIFIED = 304
 
@@ -99,7 +101,7 @@ class Engine:
     Raises `Refusal` with its words, `Silent` or `Late` when it does not answer. Whom we speak
     to is found out with the first request, and again after each silence. `seconds` is how long
     an answer may take where the call does not say otherwise; `version` is the part of each path
-    that names the version of the API.
+    that names the version of the API. One that `loses_ends` keeps long lines without their ends.
     """
 
     def __init__(self, lines: Sequence[Line], seconds: float) -> None:
@@ -109,6 +111,7 @@ class Engine:
         self.seconds = seconds
         self.version = ""
         self.is_podman = False
+        self.loses_ends = False
 
     @property
     def address(self) -> Address:
@@ -187,6 +190,7 @@ class Engine:
         if major.isdecimal() and minor.isdecimal():
             spoken = min(NEWEST, (int(major), int(minor)))
             self.version = f"/v{spoken[0]}.{spoken[1]}"
+            self.loses_ends = spoken <= LOSING
 
     @property
     def _soon(self) -> float:

@@ -7,7 +7,7 @@ from typing import Final
 
 from funnel.core.container import Chunk, Stream
 from funnel.core.error import NotFound, Unavailable
-from funnel.runtime.demux import Demux
+from funnel.runtime.demux import Demux, Messages
 from funnel.runtime.engine import Engine, Refusal
 from funnel.runtime.patience import Patience
 from funnel.runtime.state import State
@@ -57,14 +57,20 @@ async def read(
     engine: Engine, container_id: str, skip: Mapping[Stream, int], *, live: bool
 ) -> AsyncGenerator[Chunk]:
     """What is kept of the output; `live` goes on until the container ends."""
-    params = BOTH | {"follow": "1"} if live else BOTH
+    params = BOTH | ({"follow": "1"} if live else {})
     demux = Demux(skip)
+    if not engine.is_podman:
+        params |= {"timestamps": "1"}
+        demux = Demux(skip, Messages(lost=engine.loses_ends))
     async with engine.ask(
         "GET", f"/containers/{container_id}/logs", params=params, within=None
     ) as response:
         async for data in response.content.iter_any():
             for chunk in demux.feed(data):
                 yield chunk
+    if not live:
+        for chunk in demux.end():
+            yield chunk
 
 
 async def last_words(engine: Engine, container_id: str, *, most: int = 4096) -> str:

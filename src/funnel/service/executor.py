@@ -2,7 +2,7 @@
 
 import asyncio
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,7 +36,7 @@ from funnel.ports import Clock, Runtime
 from funnel.safepath import Tree
 from funnel.service.journal import Journal
 from funnel.service.limit import Limit
-from funnel.service.output import Capturing, Pace
+from funnel.service.output import Capturing, Pace, Source
 from funnel.service.publish import place
 from funnel.service.stage import make_folders
 from funnel.service.together import alongside, lingering, together
@@ -145,8 +145,9 @@ class Run:
     async def _ended(self, container_id: str, plan: Plan) -> None:
         """Its end is on disk on return."""
         bench = self._bench
+        source = Source(bench.task.id, self._index, bench.now)
         capturing = await asyncio.to_thread(
-            Capturing, bench.task.id, self._index, bench.place.private, bench.pace, bench.now
+            Capturing, source, bench.place.private, bench.pace, frozenset(self._wanted())
         )
         try:
             exited = await self._watched(container_id, plan, capturing)
@@ -157,7 +158,7 @@ class Run:
         finally:
             await capturing.close()
         await bench.journal.note(*capturing.news(final=True))
-        keeps_output = bool(self._executor.stdout or self._executor.stderr)
+        keeps_output = bool(self._wanted())
         if not self._timed_out and (doubt := exited.doubt(keeps_output=keeps_output)):
             raise Lost(doubt)
         try:
@@ -174,14 +175,15 @@ class Run:
 
     async def _place(self, capturing: Capturing, plan: Plan) -> None:
         wanted: dict[str, list[Path]] = {}
-        for path, stream in (
-            (self._executor.stdout, Stream.STDOUT),
-            (self._executor.stderr, Stream.STDERR),
-        ):
-            if path:
-                wanted.setdefault(path, []).append(capturing.path(stream))
+        for stream, path in self._wanted().items():
+            wanted.setdefault(path, []).append(capturing.path(stream))
         for path, sources in wanted.items():
             await asyncio.to_thread(place, sources, path, self._bench.tree(plan))
+
+    def _wanted(self) -> Mapping[Stream, str]:
+        """Where the task wants what it prints."""
+        paths = {Stream.STDOUT: self._executor.stdout, Stream.STDERR: self._executor.stderr}
+        return {stream: path for stream, path in paths.items() if path}
 
     async def _watched(self, container_id: str, plan: Plan, capturing: Capturing) -> Exited:
         """Start it, unless it has been, feed it, and keep what it prints until it ends."""

@@ -1,9 +1,11 @@
-"""What a container prints: all of it into a file of ours, its end into the journal."""
+"""What a container prints: into a file of ours, and its end into the journal."""
 
 import asyncio
 import codecs
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
@@ -15,6 +17,10 @@ from funnel.ports import Clock
 
 HELD: Final = 1 << 18
 """Bytes that are written to the file together."""
+ROOM: Final = 1 << 22
+"""Bytes that a file takes, or somewhat more, where nobody wants all of it."""
+REST: Final = 1 << 20
+"""Bytes of its end that are left then."""
 UNFINISHED: Final = 3
 """A character of UTF-8 may lack this many bytes of its end, or of its beginning."""
 BREATH: Final = 0.05
@@ -28,16 +34,36 @@ class Pace(Value, kw_only=True):
     every: float
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The executor that prints."""
+
+    task_id: TaskId
+    index: int
+    now: Clock
+
+    def printed(self, stream: Stream, *, start: int, end: int, text: str, keep: int) -> Printed:
+        return Printed(self.task_id, self.now(), self.index, stream, start, end, text, keep)
+
+
 class Capture:
     """
     One stream of one executor, which goes on behind what the file already has.
 
     Where the last piece of news began is kept beside the file. Whoever goes on after a crash
     says that piece again from there, which does no harm where it was kept.
+
+    Where nobody wants the `whole` of it, the file is given a hole instead of its beginning: its
+    size still says how much there was, and the disk does not fill.
     """
 
-    def __init__(self, path: Path, pace: Pace, about: Callable[..., Printed]) -> None:
+    def __init__(
+        self, path: Path, pace: Pace, about: Callable[..., Printed], *, whole: bool
+    ) -> None:
         self.path = path
+        self._whole = whole
+        self._hole = 0
+        self._turn = asyncio.Lock()
         self._mark = path.with_name(f"{path.name}.told")
         self._pace = pace
         self._about = about
@@ -58,9 +84,10 @@ class Capture:
             await self.flush()
 
     async def flush(self) -> None:
-        held, self._held = bytes(self._held), bytearray()
-        if held:
-            await asyncio.to_thread(self._write, held)
+        async with self._turn:
+            held, self._held = bytes(self._held), bytearray()
+            if held:
+                await asyncio.to_thread(self._write, held)
 
     async def mark(self, news: Printed) -> None:
         """Keep where the news begins, and all that it says, before anybody hears it."""
@@ -91,22 +118,42 @@ class Capture:
     def _write(self, held: bytes) -> None:
         self._file.write(held)
         self._file.flush()
+        if not self._whole and self._file.tell() - self._hole > ROOM:
+            self._dig()
+
+    def _dig(self) -> None:
+        """Killed in between, this leaves a shorter file: then more is asked for again."""
+        end = self._file.tell()
+        self._hole = self._file.seek(end - max(REST, self._pace.keep + UNFINISHED))
+        rest = self._file.read()
+        self._file.truncate(0)
+        self._file.truncate(self._hole)
+        self._file.write(rest)
+        self._file.flush()
 
 
 class Capturing:
-    """Both streams of one executor; `tell` hears their ends at the pace that was asked for."""
+    """
+    Both streams of one executor; `tell` hears their ends at the pace that was asked for.
+
+    Of those that are `wanted`, the file has all.
+    """
 
     def __init__(
         self,
-        task_id: TaskId,
-        index: int,
+        source: Source,
         folder: Path,
         pace: Pace,
-        now: Clock,
+        wanted: frozenset[Stream],
     ) -> None:
         self._pace = pace
         self._streams = {
-            stream: Capture(folder / f"{stream}-{index}", pace, _about(task_id, index, stream, now))
+            stream: Capture(
+                folder / f"{stream}-{source.index}",
+                pace,
+                partial(source.printed, stream),
+                whole=stream in wanted,
+            )
             for stream in Stream
         }
         self._dirty = asyncio.Event()
@@ -169,10 +216,3 @@ def _number(path: Path) -> int:
     with suppress(FileNotFoundError, ValueError):
         return int(path.read_text())
     return 0
-
-
-def _about(task_id: TaskId, index: int, stream: Stream, now: Clock) -> Callable[..., Printed]:
-    def printed(*, start: int, end: int, text: str, keep: int) -> Printed:
-        return Printed(task_id, now(), index, stream, start, end, text, keep)
-
-    return printed
