@@ -27,7 +27,7 @@ def seeds() -> Sequence[Pattern]:
         for made in asked:
             wait(client, made)
         sleeper = create(client, _task(files, 1, command=("sleep", "1000")))
-        until(lambda: state_of(client, sleeper) == "RUNNING")
+        state_of(client, sleeper, until="RUNNING", wait="30s")
         client.post(f"/tasks/{sleeper}:cancel").raise_for_status()
         asked += [sleeper, create(client, _task(files / "none", 2))]
         wait(client, asked[-1])

@@ -120,13 +120,14 @@ def create(client: httpx.Client, task: Mapping[str, Any]) -> str:
 
 def wait(client: httpx.Client, task_id: str) -> str:
     """The state in which a task ends, as a waiting client sees it."""
-    while (state := state_of(client, task_id)) not in FINAL:
-        time.sleep(0.005)
+    while (state := state_of(client, task_id, wait="30s")) not in FINAL:
+        pass
     return state
 
 
-def state_of(client: httpx.Client, task_id: str) -> str:
-    return str(client.get(f"/tasks/{task_id}?view=MINIMAL").json()["state"])
+def state_of(client: httpx.Client, task_id: str, **asked: str) -> str:
+    answer = client.get(f"/tasks/{task_id}", params={"view": "MINIMAL", **asked})
+    return str(answer.json()["state"])
 
 
 @contextmanager
