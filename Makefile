@@ -4,6 +4,8 @@ BIN := .venv/bin
 # As many test processes as there are processors, two at least: much of a test is waiting.
 WORKERS ?= $(shell n=$$(nproc); echo $$((n > 2 ? n : 2)))
 
+MINUTES ?= 20
+
 # Dead code is found by name. These names are called by click, by uvicorn, by commands that are loaded when called, and
 # by who writes an adapter; fields of a message and members of an enumeration are all "variables" that nobody reads, so
 # only variables without doubt count.
@@ -12,7 +14,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),capture_signals,should_exit,completion,s
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,deliver_forever,connection_made,data_received,connection_lost
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench lock clean
+.PHONY: help setup check test demo bench soak lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
@@ -41,6 +43,9 @@ demo: ## a real task in a real container, from nothing; leaves nothing running
 
 bench: setup ## figures, of some parts with ARGS="creates gets"; a whole run writes bench/results.md; never fails
 	scripts/engine.sh with test -- $(BIN)/python -m bench $(ARGS)
+
+soak: setup ## a steady mix of work with kills for MINUTES=20: fails where anything grows or stays
+	scripts/engine.sh with test -- $(BIN)/python -m bench.soak --minutes $(MINUTES) $(ARGS)
 
 lock: setup ## newest versions that pyproject.toml allows, into requirements/
 	$(BIN)/python scripts/lock.py

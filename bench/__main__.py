@@ -35,9 +35,10 @@ PARTS: Mapping[str, Part] = {
 }
 
 
-def run(part: Part, pace: Pace) -> list[Row]:
+def run(name: str, pace: Pace) -> list[Row]:
+    heads(name)
     rows = list[Row]()
-    for row in part(pace):
+    for row in PARTS[name](pace):
         show(row)
         rows.append(row)
     return rows
@@ -56,13 +57,12 @@ def main() -> None:
     if unknown := set(asked.names) - set(PARTS):
         parser.error(f"no part is named {', '.join(unknown)}; there are {', '.join(PARTS)}")
     pace, began, machine = Pace(asked.seconds, asked.repeats), time.monotonic(), describe()
-    heads()
-    rows = {name: run(PARTS[name], pace) for name in asked.names or PARTS}
+    rows = {name: run(name, pace) for name in asked.names or PARTS}
     minutes = (time.monotonic() - began) / 60
     print(f"{minutes:.1f} minutes on {machine['processor']}, load {machine['load at the start']}")
     if not asked.names:
         how = f"{pace.repeats} repeats, {pace.seconds:g} s each for loads; {minutes:.1f} minutes."
-        write(machine, rows, how)
+        write("results.md", "Results", how, machine, rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from funnel.core.container import LABEL_TASK
+from funnel.core.container import LABEL_DEPLOYMENT, LABEL_TASK
 from funnel.runtime.address import candidates
 
 IMAGE = "alpine"
@@ -25,9 +25,16 @@ def engine() -> httpx.Client:
 
 def containers(client: httpx.Client, task_id: str, *, running: bool = False) -> Sequence[str]:
     """The ids of the containers of a task."""
-    filters: dict[str, list[str]] = {"label": [f"{LABEL_TASK}={task_id}"]}
-    if running:
-        filters["status"] = ["running"]
+    return _found(client, f"{LABEL_TASK}={task_id}", running=running)
+
+
+def deployed(client: httpx.Client, deployment: str) -> Sequence[str]:
+    """The ids of all containers of a server."""
+    return _found(client, f"{LABEL_DEPLOYMENT}={deployment}")
+
+
+def _found(client: httpx.Client, label: str, *, running: bool = False) -> Sequence[str]:
+    filters = {"label": [label], **({"status": ["running"]} if running else {})}
     asked = {"all": "1", "filters": json.dumps(filters)}
     return [one["Id"] for one in client.get("/containers/json", params=asked).json()]
 

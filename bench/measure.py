@@ -43,6 +43,12 @@ class Row:
         return statistics.median(self.repeats)
 
     @property
+    def _spread(self) -> str:
+        if len(self.repeats) == 1:
+            return ""
+        return " to ".join(told(one, "") for one in (min(self.repeats), max(self.repeats)))
+
+    @property
     def verdict(self) -> str:
         if self.aim is None:
             return ""
@@ -54,7 +60,7 @@ class Row:
             self.work,
             self.aim.told(self.unit) if self.aim else "",
             told(self.figure, self.unit),
-            " to ".join(told(one, "") for one in (min(self.repeats), max(self.repeats))),
+            self._spread,
             self.verdict,
             "; ".join(self.beside),
         )
@@ -64,9 +70,9 @@ Part: TypeAlias = Callable[[Pace], Iterator[Row]]
 
 
 def told(figure: float, unit: str) -> str:
-    """Three digits that count, and the unit."""
+    """Three digits that count, but for whole numbers, and the unit."""
     size = abs(figure)
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2
+    digits = 0 if size >= 100 or size == int(size) else 1 if size >= 10 else 2
     return f"{figure:,.{digits}f} {unit}".strip()
 
 

@@ -5,40 +5,45 @@ from pathlib import Path
 
 from bench.measure import Row
 
-RESULTS = Path(__file__).parent / "results.md"
+HERE = Path(__file__).parent
 HEADS = ("work", "aim", "figure", "from, to", "", "beside it")
-WIDTHS = (46, 12, 12, 17, 6, 0)
+WIDTHS = (60, 12, 12, 17, 6, 0)
+
+
+def heads(title: str) -> None:
+    print(f"\n{title}")
+    _print(HEADS)
 
 
 def show(row: Row) -> None:
-    cells = zip(row.cells, WIDTHS, strict=True)
-    print("  ".join(f"{cell:{width}}" for cell, width in cells).rstrip(), flush=True)
+    _print(row.cells)
 
 
-def heads() -> None:
-    cells = zip(HEADS, WIDTHS, strict=True)
-    print("  ".join(f"{cell:{width}}" for cell, width in cells), flush=True)
-
-
-def write(machine: Mapping[str, str], rows: Mapping[str, Sequence[Row]], how: str) -> None:
+def write(
+    file: str, title: str, how: str, machine: Mapping[str, str], rows: Mapping[str, Sequence[Row]]
+) -> None:
     """Only of a whole run, so that all figures on the page are of the same weather."""
-    RESULTS.write_text("\n".join(_page(machine, rows, how)), encoding="utf-8")
+    text = "\n".join(_page(title, how, machine, rows))
+    (HERE / file).write_text(f"{text}\n", encoding="utf-8")
 
 
-def _page(machine: Mapping[str, str], rows: Mapping[str, Sequence[Row]], how: str) -> Iterator[str]:
-    yield "<!-- written by a whole run of `make bench` -->\n\n# Results\n"
-    yield f"{how} How to read them: [README.md](README.md).\n"
+def _print(cells: Sequence[str]) -> None:
+    sized = (f"{cell:{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
+    print("  ".join(sized).rstrip(), flush=True)
+
+
+def _page(
+    title: str, how: str, machine: Mapping[str, str], rows: Mapping[str, Sequence[Row]]
+) -> Iterator[str]:
+    yield f"# {title}\n\n{how} How to read it: [README.md](README.md).\n"
+    missed = [row.work for part in rows.values() for row in part if row.verdict == "missed"]
+    yield f"Missed: {'; '.join(missed) or 'nothing'}.\n"
     yield "| machine | |\n|---|---|"
     for name, value in machine.items():
-        yield f"| {name} | {value} |"
+        yield _line((name, value))
     for name, some in rows.items():
         yield f"\n## {name}\n\n{_line(HEADS)}\n{_line(('---',) * len(HEADS))}"
-        for row in some:
-            yield _line(row.cells)
-    missed = [row.work for part in rows.values() for row in part if row.verdict == "missed"]
-    yield "\n## Missed\n"
-    yield "\n".join(f"* {one}" for one in missed) or "None."
-    yield ""
+        yield from (_line(row.cells) for row in some)
 
 
 def _line(cells: Sequence[str]) -> str:

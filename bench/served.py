@@ -102,12 +102,18 @@ def post(path: str, body: object) -> str:
 
 
 def until(happens: Callable[[], object], *, within: float = 60, every: float = 0.005) -> None:
-    """Look again and again."""
-    end = time.perf_counter() + within
+    """Look again and again; raise `TimeoutError` when it takes too long."""
+    if not happens_within(happens, within, every):
+        raise TimeoutError(f"did not happen within {within} s")
+
+
+def happens_within(happens: Callable[[], object], seconds: float, every: float) -> bool:
+    end = time.perf_counter() + seconds
     while not happens():
         if time.perf_counter() > end:
-            raise TimeoutError(f"did not happen within {within} s")
+            return False
         time.sleep(every)
+    return True
 
 
 def create(client: httpx.Client, task: Mapping[str, Any]) -> str:
@@ -151,9 +157,9 @@ def served(*flags: str, database: Path | None = None) -> Generator[Served]:
             stop(one)
 
 
-def start(folder: Path, *flags: str, database: Path | None = None) -> Served:
+def start(folder: Path, *flags: str, database: Path | None = None, port: int = 0) -> Served:
     """Start it and do not wait till it answers."""
-    port = free_port()
+    port = port or free_port()
     (folder / "files").mkdir(exist_ok=True)
     argv = [
         *(sys.executable, "-m", "funnel", "server", "run", "--Logger.Level", "error"),

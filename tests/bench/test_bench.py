@@ -1,0 +1,83 @@
+"""The measurements measure, and what judges a soak is not easily pleased."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bench.bare import bare_creates
+from bench.measure import Aim, Row
+from bench.samples import Sample, judged
+
+ROOT = Path(__file__).parents[2]
+MIB = 1 << 20
+COUNTS = """
+SELECT (SELECT count(*) FROM task), (SELECT count(*) FROM outbox),
+  (SELECT count(*) FROM event), (SELECT count(*) FROM tag)
+"""
+
+
+def samples(rss: Callable[[int], float], files: Callable[[int], int]) -> list[Sample]:
+    """Every other second of twelve minutes."""
+    return [
+        Sample(at=at, life=2, rss=round(rss(at)), files=files(at), threads=9, log=4 * MIB)
+        for at in range(0, 720, 2)
+    ]
+
+
+def verdicts(rss: Callable[[int], float], files: Callable[[int], int]) -> dict[str, str]:
+    return {row.work: row.verdict for row in judged(samples(rss, files), warm=240)}
+
+
+def test_parts_are_measured_against_a_real_server() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "bench", "--seconds", "0.2", "--repeats", "1"),
+            *("generator", "creates", "gets"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for work in ("load generator alone", "bare SQLite, 64", "create, 64 clients", "get FULL"):
+        assert work in done.stdout
+    assert "WERE NOT 200" not in done.stdout
+
+
+def test_the_yardstick_writes_what_a_create_writes(tmp_path: Path) -> None:
+    assert bare_creates(tmp_path, 64, 0.1) > 0
+    (path,) = tmp_path.glob("*.db")
+    with closing(sqlite3.connect(path)) as db:
+        tasks, errands, events, tags = db.execute(COUNTS).fetchone()
+    assert tasks == errands == events > 64
+    assert tags == 3 * tasks
+
+
+def test_a_server_that_stays_level_is_let_pass() -> None:
+    """What comes and goes is no growth, nor is what fills while it is warming up."""
+    found = verdicts(
+        lambda at: 50 * MIB + min(at, 200) * MIB / 10 + (at % 14) * MIB / 10,
+        lambda at: 40 + at // 2 % 7,
+    )
+    assert set(found.values()) == {"met"}
+
+
+def test_a_leak_of_memory_or_descriptors_is_seen() -> None:
+    found = verdicts(lambda at: (50 + at / 100) * MIB, lambda at: 40 + at // 60)
+    assert found["growth of memory"] == "missed"
+    assert found["growth of file descriptors"] == "missed"
+    assert found["growth of threads"] == "met"
+
+
+@pytest.mark.parametrize(
+    ("aim", "verdict"), [(Aim(2), "met"), (Aim(3), "missed"), (Aim(1, most=True), "missed")]
+)
+def test_the_median_is_judged(aim: Aim, verdict: str) -> None:
+    assert Row(work="", unit="/s", repeats=[1, 9, 2], aim=aim).verdict == verdict
