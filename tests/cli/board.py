@@ -3,12 +3,15 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode
 
 import uvicorn
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from funnel.api.http import make_api
 from funnel.api.info import TES_TYPE, Organization, ServiceInfo
@@ -38,11 +41,45 @@ INFO = ServiceInfo(
 )
 
 
-class Board:
-    """Serves in a thread of its own, so that commands can be called as they are."""
+def unchanged(app: ASGIApp) -> ASGIApp:
+    return app
 
-    def __init__(self, home: Path) -> None:
+
+def plain(app: ASGIApp) -> ASGIApp:
+    """TES and nothing else: other parameters are ignored, and other paths are not there."""
+
+    async def other(scope: Scope, receive: Receive, send: Send) -> None:
+        beyond = scope["path"].endswith(("/events", "/logs"))
+        given = dict(parse_qsl(scope["query_string"].decode()))
+        query = urlencode({"view": given.get("view", "")}).encode()
+        path = "/nowhere" if beyond else scope["path"]
+        await app({**scope, "query_string": query, "path": path}, receive, send)
+
+    return other
+
+
+def strict(app: ASGIApp) -> ASGIApp:
+    """A server that takes no parameter but those of TES."""
+
+    async def other(scope: Scope, receive: Receive, send: Send) -> None:
+        if b"wait" in scope["query_string"]:
+            await PlainTextResponse("unknown parameter", 400)(scope, receive, send)
+        else:
+            await plain(app)(scope, receive, send)
+
+    return other
+
+
+class Board:
+    """
+    Serves in a thread of its own, so that commands can be called as they are.
+
+    `kind` makes another server of ours.
+    """
+
+    def __init__(self, home: Path, kind: Callable[[ASGIApp], ASGIApp] = unchanged) -> None:
         self._home = home
+        self.kind = kind
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._up = threading.Event()
@@ -98,14 +135,14 @@ class Board:
         host = Host(now=lambda: EPOCH, deployment="test")
         async with (
             make(Settings(path=f"{self._home}/funnel.db"), host) as self._database,
-            _serving(self._database) as self.port,
+            _serving(self._database, self.kind) as self.port,
         ):
             self._up.set()
             await self._over.wait()
 
 
 @asynccontextmanager
-async def _serving(database: Database) -> AsyncGenerator[int]:
+async def _serving(database: Database, kind: Callable[[ASGIApp], ASGIApp]) -> AsyncGenerator[int]:
     submit = Submit(
         database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
     )
@@ -117,7 +154,7 @@ async def _serving(database: Database) -> AsyncGenerator[int]:
         metrics=Metrics(),
     )
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(kind(app), lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     port: int = listener.getsockname()[1]

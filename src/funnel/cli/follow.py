@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 
 import click
 
 from funnel.cli.ending import ending, exit_code
+from funnel.cli.hearing import seen
 from funnel.cli.screen import Screen, screen_below_ids
-from funnel.cli.tail import Tail
-from funnel.cli.waiting import ended, looks
 from funnel.client.http import Client
-from funnel.core.query import View
 from funnel.core.state import State
 from funnel.core.task import Task, TaskId
+from funnel.service.together import alongside
 
 
 async def follow(client: Client, ids: Sequence[TaskId]) -> int:
@@ -32,27 +32,27 @@ async def follow(client: Client, ids: Sequence[TaskId]) -> int:
 
 
 async def _watch(client: Client, task_id: TaskId, screen: Screen) -> Task:
-    tail, loop = Tail(), asyncio.get_running_loop()
-    began = loop.time()
-    last = Task(id=task_id, state=State.UNKNOWN)
-    async for last in looks(client, task_id, View.FULL):
-        for piece in tail.see(last):
-            if piece.stream is not None:
-                screen.print(piece)
-        screen.below(f"{_how_far(last)}, {loop.time() - began:.0f} s")
-    return last
+    far = ""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+
+    async def tick() -> None:
+        while True:
+            screen.below(f"{far}, {clock() - began:.0f} s" if far else "")
+            await asyncio.sleep(1)
+
+    async with alongside(tick()), aclosing(seen(client, task_id)) as told:
+        async for pieces, far in told:
+            for piece in pieces:
+                if piece.stream is not None:
+                    screen.print(piece)
+            screen.below(f"{far}, {clock() - began:.0f} s")
+    return await client.get(task_id)
 
 
 async def _count(client: Client, ids: Sequence[TaskId], screen: Screen) -> list[Task]:
-    left = [asyncio.create_task(ended(client, one)) for one in ids]
+    left = [asyncio.create_task(client.wait(one)) for one in ids]
     for done, one in enumerate(asyncio.as_completed(left)):
         screen.below(f"{done} of {len(ids)} tasks have ended")
         await one
     return list(await asyncio.gather(*(client.get(one) for one in ids)))
-
-
-def _how_far(task: Task) -> str:
-    if task.state is State.RUNNING and task.logs:
-        at = len(task.logs[-1].logs)
-        return f"RUNNING executor {at} of {len(task.executors)}"
-    return str(task.state)

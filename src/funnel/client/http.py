@@ -2,31 +2,36 @@
 
 import asyncio
 import uuid
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
 from datetime import timedelta
 from itertools import islice
-from secrets import SystemRandom
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
-import aiohttp
-from msgspec import DecodeError, ValidationError, convert, json
+from msgspec import ValidationError, convert, json
+from msgspec.structs import replace
 
 from funnel.client.address import Address, address
-from funnel.client.answer import failure, without_nulls
+from funnel.client.connection import Connection, Question
+from funnel.client.events import News, events
+from funnel.client.waiting import ENDED, jittered, wait
 from funnel.core.backoff import delays
 from funnel.core.error import Busy, FunnelError, Unavailable
 from funnel.core.query import Page, View
 from funnel.core.state import State
 from funnel.core.task import Spec, Task, TaskId
-from funnel.core.value import Value
+from funnel.core.value import Secret, Value
 
 T = TypeVar("T")
 
 TRIES: Final = 4
 TIMEOUT: Final = timedelta(seconds=60)
 CONNECTIONS: Final = 32
+WAITS: Final = 256
+"""Connections on which the server lets us wait."""
+WAIT: Final = "30s"
+WAITED: Final = "Funnel-Waited"
 
 
 class Filter(Value, kw_only=True):
@@ -39,6 +44,10 @@ class Filter(Value, kw_only=True):
 
 class _Created(Value):
     id: TaskId
+
+
+def _path(task_id: str, end: str = "") -> str:
+    return f"/tasks/{quote(task_id, safe='')}{end}"
 
 
 class Client:
@@ -58,34 +67,61 @@ class Client:
         password: str = "",
         timeout: timedelta = TIMEOUT,
     ) -> None:
-        self.server = address(server) if isinstance(server, str) else server
-        user, password = user or self.server.user, password or self.server.password
-        self._turns = asyncio.Semaphore(CONNECTIONS)
-        self._session = aiohttp.ClientSession(
-            headers=_who(user, password) if user else None,
-            timeout=aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=10),
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-            trust_env=not self.server.local,
+        named = address(server) if isinstance(server, str) else server
+        self.server = replace(
+            named, user=user or named.user, password=Secret(password or named.password)
         )
+        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._waits = asyncio.Semaphore(WAITS)
+        self._connection = Connection(self.server, timeout=timeout, most=CONNECTIONS + WAITS)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_ended: object) -> None:
-        await self._session.close()
+        await self._connection.close()
 
     async def create(self, spec: Spec, *, key: str = "") -> TaskId:
         """The id of the new task. With a `key` that was used before: of the task made then."""
         body = json.encode(spec)
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), "Content-Type": "application/json"}
-        answer = await self._call("POST", "/tasks", body=body, headers=headers)
+        answer = await self._call(Question("POST", "/tasks", body=body, headers=headers))
         return _read(answer, _Created).id
 
     async def get(self, task_id: str, view: View = View.FULL) -> Task:
-        answer = await self._call(
-            "GET", f"/tasks/{quote(task_id, safe='')}", params=[("view", view)]
-        )
+        answer = await self._call(Question("GET", _path(task_id), [("view", view)]))
         return _read(answer, Task)
+
+    async def wait(
+        self, task_id: str, *, until: Collection[State] = ENDED, view: View = View.MINIMAL
+    ) -> Task:
+        """
+        The task, once it is in one of these states or has ended, however long that takes.
+
+        The server is asked to wait; one that cannot is asked again and again. It may be gone
+        for some minutes, as when it is restarted.
+        """
+        return await wait(self, task_id, view, until)
+
+    async def look(self, task_id: str, view: View, until: Collection[State]) -> tuple[Task, bool]:
+        """The task, and whether the server has waited half a minute for one of the states."""
+        params = [("view", view), ("wait", WAIT), ("until", ",".join(sorted(until)))]
+        async with self._waits:
+            headers, answer = await self._connection.ask(Question("GET", _path(task_id), params))
+        return _read(answer, Task), WAITED in headers
+
+    async def events(self, task_id: str, *, output: bool = False) -> AsyncGenerator[News]:
+        """
+        What happens to a task, with what it prints if that is asked for, until it has ended.
+
+        Goes on where it was when the connection breaks. Raises `NoStreams` at a server that
+        has none; whether the task is there at all must be known before.
+        """
+        params = [("output", "true")] if output else []
+        question = Question("GET", _path(task_id, "/events"), params)
+        async with self._waits, aclosing(events(self._connection, question)) as told:
+            async for news in told:
+                yield news
 
     async def list_tasks(
         self,
@@ -108,71 +144,29 @@ class Client:
             pair for key, value in which.tags for pair in (("tag_key", key), ("tag_value", value))
         ]
         params = [*(pair for pair in given if pair[1]), *tags]
-        return _read({"tasks": [], **await self._call("GET", "/tasks", params=params)}, Page)
+        return _read({"tasks": [], **await self._call(Question("GET", "/tasks", params))}, Page)
 
     async def cancel(self, task_id: str) -> None:
         """Ask for the end of a task; one that has ended stays as it is."""
-        await self._call("POST", f"/tasks/{quote(task_id, safe='')}:cancel")
+        await self._call(Question("POST", _path(task_id, ":cancel")))
 
     async def delete(self, task_id: str) -> None:
         """Have a task that has ended forgotten. An extension of ours: TES has no such call."""
-        await self._call("DELETE", f"/tasks/{quote(task_id, safe='')}")
+        await self._call(Question("DELETE", _path(task_id)))
 
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Sequence[tuple[str, str]] = (),
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
+    async def _call(self, question: Question) -> Any:
         """Every call may be repeated: it only reads, or the server knows it again."""
         for delay in islice(delays(first=0.1, most=2.0), TRIES - 1):
             try:
-                return await self._once(method, path, params, body, headers)
+                return await self._once(question)
             except (Busy, Unavailable):
-                await asyncio.sleep(delay * SystemRandom().uniform(0.5, 1.5))
-        return await self._once(method, path, params, body, headers)
+                await asyncio.sleep(jittered(delay))
+        return await self._once(question)
 
-    async def _once(
-        self,
-        method: str,
-        path: str,
-        params: Sequence[tuple[str, str]],
-        body: bytes | None,
-        headers: Mapping[str, str] | None,
-    ) -> Any:
-        url = self.server.base + path
-        try:
-            async with (
-                self._turns,
-                self._session.request(
-                    method, url, params=params, data=body, headers=headers
-                ) as answer,
-            ):
-                text = await answer.read()
-                status = answer.status
-        except TimeoutError as error:
-            raise Unavailable(f"{self.server.shown} does not answer, try again later") from error
-        except aiohttp.ClientConnectorError as error:
-            raise Unavailable(_unreachable(self.server)) from error
-        except aiohttp.ClientError as error:
-            raise Unavailable(f"{self.server.shown} broke off: {error}") from error
-        if status >= 300:
-            raise failure(self.server, status, text)
-        return _decoded(self.server, text)
-
-
-def _who(user: str, password: str) -> Mapping[str, str]:
-    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
-
-
-def _decoded(server: Address, text: bytes) -> Any:
-    try:
-        return without_nulls(json.decode(text)) if text.strip() else {}
-    except DecodeError:
-        raise FunnelError(f"{server.shown} does not speak TES: its answer is not JSON") from None
+    async def _once(self, question: Question) -> Any:
+        async with self._turns:
+            _, answer = await self._connection.ask(question)
+        return answer
 
 
 def _read(answer: Any, kind: type[T]) -> T:
@@ -180,10 +174,3 @@ def _read(answer: Any, kind: type[T]) -> T:
         return convert(answer, kind, strict=False)
     except ValidationError as error:
         raise FunnelError(f"the server's answer is not TES 1.1: {error}") from error
-
-
-def _unreachable(server: Address) -> str:
-    start = ", or start one with `funnel server run`" if server.local else ""
-    return (
-        f"no server answers at {server.shown}: name another with --server or FUNNEL_SERVER{start}"
-    )

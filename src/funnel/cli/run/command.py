@@ -14,10 +14,9 @@ from funnel.cli.run.flags import RunCommand, given
 from funnel.cli.run.scatter import scattered, text_of
 from funnel.cli.specs import checked
 from funnel.cli.talk import server_option
-from funnel.cli.waiting import ended
 from funnel.client.http import Client
 from funnel.core.error import FunnelError
-from funnel.core.task import Spec, TaskId
+from funnel.core.task import Spec
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -106,6 +105,6 @@ async def _run(client: Client, specs: Sequence[Spec], flags: dict[str, Any]) -> 
 async def _over(client: Client, task_id: str) -> None:
     """How it ended does not matter, and neither does whether it was ever there."""
     try:
-        await ended(client, TaskId(task_id))
+        await client.wait(task_id)
     except FunnelError as error:
         click.echo(f"Warning: not waiting for {task_id}: {error}", err=True)

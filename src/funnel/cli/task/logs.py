@@ -1,21 +1,21 @@
 """`funnel task logs`."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import click
 from msgspec import convert
 
 from funnel.cli.client import talk
+from funnel.cli.hearing import seen
 from funnel.cli.screen import Screen
 from funnel.cli.tail import Piece, Tail
 from funnel.cli.talk import server_option
-from funnel.cli.waiting import looks
 from funnel.client.http import Client
 from funnel.core.container import Stream
 from funnel.core.query import View
-from funnel.core.task import Task
 from funnel.core.value import Value
 
 
@@ -59,16 +59,19 @@ def logs(**given: Any) -> None:
 
 
 async def _logs(client: Client, asked: Asked) -> None:
-    tail, screen = Tail(), Screen(sys.stdout, sys.stderr)
-    async for task in _seen(client, asked):
-        for piece in tail.see(task):
+    screen = Screen(sys.stdout, sys.stderr)
+    async with aclosing(_pieces(client, asked)) as pieces:
+        async for piece in pieces:
             if asked.wants(piece):
                 screen.print(piece)
 
 
-async def _seen(client: Client, asked: Asked) -> AsyncIterator[Task]:
+async def _pieces(client: Client, asked: Asked) -> AsyncGenerator[Piece]:
     if not asked.follow:
-        yield await client.get(asked.task_id, View.FULL)
+        for piece in Tail().see(await client.get(asked.task_id, View.FULL)):
+            yield piece
         return
-    async for task in looks(client, asked.task_id, View.FULL):
-        yield task
+    async with aclosing(seen(client, asked.task_id)) as told:
+        async for pieces, _ in told:
+            for piece in pieces:
+                yield piece

@@ -7,7 +7,6 @@ import click
 
 from funnel.cli.client import talk
 from funnel.cli.talk import server_option
-from funnel.cli.waiting import ended
 from funnel.client.http import Client
 from funnel.core.error import FunnelError
 from funnel.core.state import State
@@ -20,7 +19,8 @@ def wait(ids: Sequence[str], server: str | None) -> None:
     """Wait until all tasks have ended; fails when one of them has failed."""
 
     async def deed(client: Client) -> list[State]:
-        return list(await asyncio.gather(*(ended(client, one) for one in ids)))
+        tasks = await asyncio.gather(*(client.wait(one) for one in ids))
+        return [task.state for task in tasks]
 
     states = zip(ids, talk(server, deed), strict=True)
     failed = [(one, state) for one, state in states if state is not State.COMPLETE]
