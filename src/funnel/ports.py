@@ -347,12 +347,16 @@ class Containers(Protocol):
         """How it ended, once it has. Raises `NotFound` when it is gone."""
         ...
 
-    async def remove(self, container_id: str, *, grace: timedelta) -> None:
-        """Stop it (TERM, then KILL after `grace`) and remove it; one that is gone is no error."""
+    async def stop(self, container_id: str, *, grace: timedelta) -> None:
+        """TERM, then KILL after `grace`; one that has ended or is gone is no error."""
         ...
 
 
 class Housekeeping(Protocol):
+    async def remove(self, container_id: str, *, grace: timedelta) -> None:
+        """Stop it, with no TERM where `grace` is nothing, and remove it; gone is no error."""
+        ...
+
     async def found(self, *, task_id: TaskId | None = None) -> Sequence[Found]:
         """The containers with our deployment label, of one task or of all."""
         ...

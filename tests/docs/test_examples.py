@@ -13,7 +13,12 @@ import pytest
 from running import free_port, until
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/tutorial.md", "docs/how-to/http-api.md")
+PAGES = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/how-to/http-api.md",
+    "docs/how-to/retries-and-limits.md",
+)
 SERVER = "funnel server run >server.log 2>&1 &\nsleep 3"
 END = "-- end of output --"
 SAME = (

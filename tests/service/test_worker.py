@@ -1,5 +1,6 @@
 """One attempt from start to end, in containers that are Python functions."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -30,7 +31,22 @@ async def test_a_task_goes_all_the_way(bench: Bench) -> None:
     assert log.end_time
     assert log.logs[0].start_time
     assert log.logs[0].end_time
-    assert log.metadata == {"hostname": "here"}
+    assert log.metadata["hostname"] == "here"
+
+
+async def test_where_the_time_went_is_told(bench: Bench, programs: Programs) -> None:
+    async def slow(inside: Inside) -> int:
+        del inside
+        await asyncio.sleep(0.2)
+        return 0
+
+    programs["slow"] = slow
+    told = (await bench.run(step("slow"))).logs[0].metadata
+    names = ("waiting", "staging", "running", "publishing")
+    waiting, staging, running, publishing = (float(told[f"seconds_{name}"]) for name in names)
+    assert running >= 0.2
+    assert waiting == 0.0
+    assert min(staging, publishing) >= 0.0
 
 
 async def test_the_system_log_tells_the_steps(bench: Bench) -> None:

@@ -275,3 +275,17 @@ async def test_the_next_worker_goes_on_with_the_same_container(bench: Bench) -> 
 async def test_many_tasks_at_once_do_not_mix(bench: Bench) -> None:
     tasks = await asyncio.gather(*(bench.run(run("echo", str(n))) for n in range(5)))
     assert [printed(one) for one in tasks] == [[f"{n}\n"] for n in range(5)]
+
+
+async def test_what_a_container_used_is_told(bench: Bench) -> None:
+    """It holds 30 MB, and then works for a while; the amounts are exact to the end."""
+    script = (
+        "x=$(head -c 30000000 /dev/zero | tr '\\0' x);"
+        " n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done"
+    )
+    task = await bench.run(run(script), run("true"))
+    told = task.logs[0].metadata
+    assert 30_000_000 < int(told["executor.0.peak_memory_bytes"]) < 300_000_000
+    assert 0.05 < float(told["executor.0.cpu_seconds"]) < 30
+    assert "executor.0.out_of_memory" not in told
+    assert f"peak_memory_bytes='{told['executor.0.peak_memory_bytes']}'" in said(task)

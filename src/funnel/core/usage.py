@@ -1,13 +1,17 @@
 """What is told of one executor in the metadata of its attempt, and read there again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from funnel.core.container import Exited
+from funnel.core.container import Exited, Usage
 from funnel.core.outcome import ExecutorFailed
 from funnel.core.slots import GB
 from funnel.core.task import TaskLog
 
+WAITING: Final = "seconds_waiting"
+STAGING: Final = "seconds_staging"
+RUNNING: Final = "seconds_running"
+PUBLISHING: Final = "seconds_publishing"
 OUT_OF_MEMORY: Final = "out_of_memory"
 TIMED_OUT: Final = "timed_out"
 NEVER_RAN: Final = "never_ran"
@@ -16,7 +20,14 @@ YES: Final = "true"
 
 def measured(index: int, exited: Exited, *, timed_out: bool) -> Mapping[str, str]:
     """What is known of a container that has ended; flags only where they are true."""
-    return {key(index, name): value for name, value in _measured(exited, timed_out=timed_out)}
+    flags = {OUT_OF_MEMORY: exited.oom_killed, TIMED_OUT: timed_out}
+    told = {**used(exited.usage), **{name: YES for name, true in flags.items() if true}}
+    return {key(index, name): value for name, value in told.items()}
+
+
+def seconds(spent: float) -> str:
+    """As it is written; a clock that was put back makes no time negative."""
+    return f"{max(0.0, spent):.3f}"
 
 
 def key(index: int, name: str) -> str:
@@ -53,13 +64,9 @@ def out_of_memory(index: int, memory_bytes: int, *, asked: bool) -> str:
     )
 
 
-def _measured(exited: Exited, *, timed_out: bool) -> Iterator[tuple[str, str]]:
-    usage = exited.usage
-    if usage.peak_memory_bytes is not None:
-        yield "peak_memory_bytes", str(usage.peak_memory_bytes)
-    if usage.cpu_seconds is not None:
-        yield "cpu_seconds", f"{usage.cpu_seconds:.3f}"
-    if exited.oom_killed:
-        yield OUT_OF_MEMORY, YES
-    if timed_out:
-        yield TIMED_OUT, YES
+def used(usage: Usage) -> Mapping[str, str]:
+    """Amounts by their names, which say the unit; what is not known is left out."""
+    peak, cpu = usage.peak_memory_bytes, usage.cpu_seconds
+    return ({} if peak is None else {"peak_memory_bytes": str(peak)}) | (
+        {} if cpu is None else {"cpu_seconds": seconds(cpu)}
+    )

@@ -21,6 +21,7 @@ from funnel.core.container import (
     Exited,
     Found,
     Stream,
+    Usage,
 )
 from funnel.core.error import CannotStart, Conflict, NotFound, Unavailable
 from funnel.core.task import TaskId
@@ -30,6 +31,7 @@ from funnel.ports import Clock, unheard
 from funnel.runtime.address import candidates
 from funnel.runtime.engine import Engine, Late, Refusal, engine_at
 from funnel.runtime.fault import cannot_start, may_be_of_init, of_init, refused
+from funnel.runtime.gauge import Gauges
 from funnel.runtime.images import DockerImages
 from funnel.runtime.output import follow, last_words
 from funnel.runtime.patience import Patience
@@ -81,6 +83,7 @@ class DockerRuntime:
         self._now = now
         self._version: _Version | None = None
         self._unseen = set[str]()
+        self._gauges = Gauges()
 
     async def pull(self, image: str) -> None:
         await self._patience().outlast(lambda: self._images.pull(image))
@@ -152,19 +155,27 @@ class DockerRuntime:
                 await patience.after(error)
         return replace(exited, unseen=container_id in self._unseen)
 
-    async def remove(self, container_id: str, *, grace: timedelta) -> None:
-        self._unseen.discard(container_id)
-        path = f"/containers/{container_id}"
+    async def stop(self, container_id: str, *, grace: timedelta) -> None:
         seconds = math.ceil(grace.total_seconds())
         try:
-            if seconds > 0:
-                await self._engine.do(
-                    "POST",
-                    f"{path}/stop",
-                    params={"t": str(seconds)},
-                    within=seconds + self._engine.seconds,
-                )
-            await self._engine.do("DELETE", path, params={"v": "1", "force": "1"})
+            await self._engine.do(
+                "POST",
+                f"/containers/{container_id}/stop",
+                params={"t": str(seconds)},
+                within=seconds + self._engine.seconds,
+            )
+        except Refusal as refusal:
+            if refusal.status != GONE:
+                raise
+
+    async def remove(self, container_id: str, *, grace: timedelta) -> None:
+        self._unseen.discard(container_id)
+        self._gauges.forget(container_id)
+        try:
+            if grace > timedelta(0):
+                await self.stop(container_id, grace=grace)
+            params = {"v": "1", "force": "1"}
+            await self._engine.do("DELETE", f"/containers/{container_id}", params=params)
         except Refusal as refusal:
             if refusal.status == TAKEN:
                 await self._gone(container_id)
@@ -205,6 +216,9 @@ class DockerRuntime:
         api = f"API {version.api_version}"
         return f"{name} {version.version} ({api}) at {self._engine.address.url}"
 
+    def close(self) -> None:
+        self._gauges.close()
+
     async def _make(self, body: Mapping[str, Any], name: str) -> str:
         params = {"name": name} if name else {}
         made = await self._engine.do("POST", "/containers/create", params=params, body=body)
@@ -236,7 +250,13 @@ class DockerRuntime:
         code, reason = state.exit_code, state.error
         if not reason and may_be_of_init(code):
             code, reason = of_init(code, await last_words(self._engine, container_id))
-        return Exited(code=code, oom_killed=state.oom_killed, reason=reason)
+        gauge = self._gauges.of(container_id)
+        return Exited(
+            code=code,
+            oom_killed=state.oom_killed or bool(gauge and gauge.oom_killed),
+            reason=reason,
+            usage=gauge.usage if gauge else Usage(),
+        )
 
     async def _over(self, container_id: str) -> None:
         with suppress(NotFound):
@@ -272,6 +292,7 @@ class DockerRuntime:
     async def _look(self, container_id: str, patience: Patience) -> State:
         """Its state; it is remembered where it has ended while the engine was gone."""
         state = await self._state(container_id)
+        self._gauges.watch(container_id, state.pid)
         if patience.was_tried() and state.ended:
             self._unseen.add(container_id)
         return state
@@ -291,7 +312,11 @@ async def opened(settings: Settings, host: Host) -> AsyncGenerator[DockerRuntime
         lambda: list(candidates(checked(settings).host, os.environ, Path.home()))
     )
     async with engine_at(where, settings.timeout.total_seconds()) as engine:
-        yield DockerRuntime(engine, settings, host.deployment, host.now)
+        runtime = DockerRuntime(engine, settings, host.deployment, host.now)
+        try:
+            yield runtime
+        finally:
+            runtime.close()
 
 
 def _found(one: _Listed, now: float) -> Found:

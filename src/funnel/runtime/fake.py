@@ -148,7 +148,7 @@ class FakeRuntime:
             raise NotFound(f"no container {container_id}")
         return kept.exited
 
-    async def remove(self, container_id: str, *, grace: timedelta) -> None:
+    async def stop(self, container_id: str, *, grace: timedelta) -> None:
         if (kept := self._kept.get(container_id)) is None:
             return
         kept.inside.stopping.set()
@@ -156,8 +156,11 @@ class FakeRuntime:
             await asyncio.wait({kept.run}, timeout=grace.total_seconds())
             kept.run.cancel()
             await asyncio.wait({kept.run})
-        self._kept.pop(container_id, None)
-        kept.ended.set()
+
+    async def remove(self, container_id: str, *, grace: timedelta) -> None:
+        await self.stop(container_id, grace=grace)
+        if kept := self._kept.pop(container_id, None):
+            kept.ended.set()
 
     async def found(self, *, task_id: TaskId | None = None) -> Sequence[Found]:
         now = self._now()

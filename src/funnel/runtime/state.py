@@ -18,6 +18,7 @@ class State(Value, rename="pascal", kw_only=True):
     status: str
     exit_code: int = 0
     error: str = ""
+    pid: int = 0
     oom_killed: bool = field(name="OOMKilled", default=False)
 
     @property

@@ -31,7 +31,7 @@ from funnel.core.event import (
 )
 from funnel.core.plan import Plan, with_workdir
 from funnel.core.task import Executor, ExecutorLog, Task
-from funnel.core.usage import NEVER_RAN, YES, key, measured, out_of_memory
+from funnel.core.usage import NEVER_RAN, YES, key, measured, out_of_memory, used
 from funnel.ports import Clock, Runtime
 from funnel.safepath import Tree
 from funnel.service.journal import Journal
@@ -152,9 +152,7 @@ class Run:
         try:
             exited = await self._watched(container_id, plan, capturing)
         except NotFound as error:
-            if not self._timed_out:
-                raise self._lost() from error
-            exited = Exited(code=TIMED_OUT)
+            raise self._lost() from error
         finally:
             await capturing.close()
         await bench.journal.note(*capturing.news(final=True))
@@ -225,7 +223,7 @@ class Run:
         await asyncio.sleep(bench.limit.left())
         if (await self._found()).running:
             self._timed_out = True
-            await bench.runtime.remove(container_id, grace=bench.grace)
+            await bench.runtime.stop(container_id, grace=bench.grace)
 
     async def _follow(self, container_id: str, capturing: Capturing, begun: asyncio.Event) -> None:
         await begun.wait()
@@ -282,6 +280,8 @@ class Run:
         bench, index = self._bench, self._index
         code = TIMED_OUT if self._timed_out else exited.code
         facts: list[Change] = [*self._complaints(exited)]
+        if amounts := used(exited.usage):
+            facts.append(bench.logged(index, "Resource use", Level.INFO, **amounts))
         if metadata := measured(index, exited, timed_out=self._timed_out):
             facts.append(MetadataAdded(bench.task.id, bench.now(), metadata))
         return (*facts, ExecutorExited(bench.task.id, bench.now(), index, code))

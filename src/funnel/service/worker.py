@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
@@ -38,7 +39,7 @@ from funnel.core.query import EVERYONE, View
 from funnel.core.slots import GB
 from funnel.core.state import State, is_final
 from funnel.core.task import ExecutorLog, Task, TaskId, TaskLog
-from funnel.core.usage import failure
+from funnel.core.usage import PUBLISHING, RUNNING, STAGING, WAITING, failure, seconds
 from funnel.core.value import Amount, Count, Some, Value
 from funnel.metrics import Metrics
 from funnel.ports import Clock, Record, Runtime, Storage
@@ -150,6 +151,7 @@ class Try:
         self._asked = asked(task.resources.backend_parameters)
         self._remains = worker.remains(task, fence)
         self._place = self._remains.place
+        self._spent: dict[str, str] = {}
 
     async def run(self, before: Progress) -> None:
         if is_final(before.state) or before.fence != self._fence:
@@ -186,23 +188,41 @@ class Try:
 
     async def _steps(self, journal: Journal, before: Progress) -> Outcome:
         if before.state is State.QUEUED:
-            await self._begin(journal)
+            await self._begin(journal, before)
         await self._place.make()
         bench = await self._bench(journal)
         if before.state is not State.RUNNING:
             await self._remains.clear_before()
-            await self._prepare(bench)
-        outcome = await self._execute(bench)
+            with self._timed(STAGING):
+                await self._prepare(bench)
+        with self._timed(RUNNING):
+            outcome = await self._execute(bench)
+        if before.logs[-1].logs:
+            # How long a worker before us ran it, is not known.
+            del self._spent[RUNNING]
         if self._again(journal, outcome):
             return outcome
-        return await self._publish(bench, outcome, before)
+        with self._timed(PUBLISHING):
+            return await self._publish(bench, outcome, before)
 
-    async def _begin(self, journal: Journal) -> None:
+    @contextmanager
+    def _timed(self, what: str) -> Generator[None]:
+        """Note how long it takes."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._spent[what] = seconds(time.monotonic() - began)
+
+    async def _begin(self, journal: Journal, before: Progress) -> None:
         task_id, now = self._task.id, self._worker.now()
+        queued = before.logs[-2].end_time if before.logs[1:] else self._task.creation_time
+        waited = (now - (queued or now)).total_seconds()
+        metadata = {"hostname": self._worker.hostname, WAITING: seconds(waited)}
         await journal.record(
             StateChanged(task_id, now, State.INITIALIZING),
             self._logged("Version", Level.INFO, {"Version": version("funnel-tes")}),
-            MetadataAdded(task_id, now, {"hostname": self._worker.hostname}),
+            MetadataAdded(task_id, now, metadata),
         )
 
     async def _bench(self, journal: Journal) -> Bench:
@@ -294,6 +314,8 @@ class Try:
 
     async def _finish(self, journal: Journal, outcome: Outcome) -> str:
         """Say how it ended, and in a word."""
+        if self._spent:
+            await journal.note(MetadataAdded(self._task.id, self._worker.now(), self._spent))
         if not isinstance(outcome, Finished):
             await journal.note(self._complaint(outcome))
             if following := self._again(journal, outcome):

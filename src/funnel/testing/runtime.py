@@ -177,6 +177,17 @@ class RuntimeSuite:
         assert following.result()[Stream.STDOUT] == b""
         assert not await runtime.found(task_id=task_id)
 
+    async def test_what_was_stopped_tells_how_it_ended(
+        self, runtime: Runtime, image: str, task_id: TaskId
+    ) -> None:
+        sleep = self.container(task_id, image, "sleep", "600")
+        container_id = await self.started(runtime, sleep)
+        for _ in range(2):
+            await runtime.stop(container_id, grace=SOON)
+        assert (await runtime.wait(container_id)).code in {137, 143}
+        await runtime.remove(container_id, grace=NOW)
+        await runtime.stop(container_id, grace=SOON)
+
     async def test_removing_what_is_gone_is_no_error(
         self, runtime: Runtime, image: str, task_id: TaskId
     ) -> None:
