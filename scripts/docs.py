@@ -158,10 +158,10 @@ def _default(key: Key) -> str:
             return f"`{shown(duration)}`"
         case bool() as yes:
             return f"`{str(yes).lower()}`"
-        case int() | float() as number:
+        case float() as number:
             return f"`{number:g}`"
-        case text:
-            return f"`{text}`" if text else "empty"
+        case given:
+            return "empty" if given == "" else f"`{given}`"
 
 
 def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:

@@ -63,7 +63,9 @@ def deployment_of(work_dir: Path) -> str:
 def _files_of(config: Config) -> tuple[Path, ...]:
     """What the database writes; no task may read it or write over it."""
     path = Path(config.part(sqlite.PLUGIN).path)
-    return tuple(path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".lock"))
+    return tuple(
+        path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".lock", ".reserve")
+    )
 
 
 def _make_work_dir(path: Path) -> None:

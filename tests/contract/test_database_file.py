@@ -57,7 +57,7 @@ async def test_only_the_owner_may_read_any_of_its_files(path: Path, at: Settings
         await database.create(created())
         files = [*path.parent.iterdir()]
         modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in files}
-    ends = ("", "-wal", "-shm", ".lock")
+    ends = ("", "-wal", "-shm", ".lock", ".reserve")
     assert modes == {f"funnel.db{end}": 0o600 for end in ends}
 
 

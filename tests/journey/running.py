@@ -42,6 +42,7 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.flags = flags
+        self.database = home / "funnel.db"
         self.http = httpx.Client(base_url=self.url, timeout=30)
         self.files = home / "files"
         self.files.mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ class Server:
             *(sys.executable, "-m", "funnel", "server", "run"),
             *("--Server.HTTPPort", str(self.port), "--Server.HostName", "127.0.0.1"),
             *("--Worker.WorkDir", str(self.home / "work"), "--Worker.LogUpdateRate", "100ms"),
-            *("--SQLite.Path", str(self.home / "funnel.db")),
+            *("--SQLite.Path", str(self.database)),
             *("--LocalStorage.AllowedDirs", str(self.files)),
             *self.flags,
         ]

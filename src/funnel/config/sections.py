@@ -60,7 +60,7 @@ class Server(Value, kw_only=True, rename=display):
     task_access: TaskAccess = TaskAccess.ALL
     """Whose tasks a user may see. Only All is supported yet."""
     task_retention: timedelta | None = None
-    """How long tasks are kept after their end, such as 30d; empty: for ever."""
+    """How long tasks are kept after their end, such as 30d; disabled: for ever."""
 
 
 class RPCClient(Value, kw_only=True, rename=display):

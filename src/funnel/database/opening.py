@@ -59,6 +59,8 @@ def connect(path: Path, *, writes: bool) -> sqlite3.Connection:
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute(f"PRAGMA cache_size = -{16384 if writes else 4096}")
     if writes:
+        # Only of effect on a file that is empty yet: what is deleted can then be given back.
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 67108864")
