@@ -24,6 +24,7 @@ main() {
       ours entrypoint busybox_tree --change 'ENTRYPOINT ["/bin/echo", "the entrypoint spoke:"]'
       ours noshell noshell_tree
       ours user-files files_tree --change 'WORKDIR /app'
+      ours probe probe_tree
       ;;
     *) fail "usage: images.sh demo|test" ;;
   esac
@@ -100,14 +101,25 @@ busybox_tree() {
   ln -s /bin/env "$1/usr/bin/env"
 }
 
-# The bash of this machine, with the libraries it asks for.
+# The bash of this machine.
 bash_tree() {
-  local library
   busybox_tree "$1"
   rm -f "$1/bin/bash"
-  cp -L "$(command -v bash)" "$1/bin/bash"
+  program "$1" bash
   ln -s /bin/bash "$1/usr/local/bin/bash"
-  for library in $(ldd "$1/bin/bash" | grep -o '/[^ ]*'); do
+}
+
+# The perl of this machine, which Debian cannot be without: it makes any system call.
+probe_tree() {
+  busybox_tree "$1"
+  program "$1" perl
+}
+
+# program FOLDER NAME: a program of this machine in bin, with the libraries it asks for.
+program() {
+  local library
+  cp -L "$(command -v "$2")" "$1/bin/$2"
+  for library in $(ldd "$1/bin/$2" | grep -o '/[^ ]*'); do
     mkdir -p "$1$(dirname "$library")"
     cp -L "$library" "$1$library"
   done
