@@ -67,8 +67,14 @@ class Metrics:
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """One HTTP request; `route` is its template, so that ids make no series of their own."""
         known = method if method in _METHODS else "other"
-        self._answers.labels(route, known, str(status)).inc()
-        self._answer_seconds.labels(route, known).observe(seconds)
+        key = (route, known, status)
+        if key not in self._answered:
+            # Finding them by their labels takes longer than counting.
+            count = self._answers.labels(route, known, str(status))
+            self._answered[key] = (count, self._answer_seconds.labels(route, known))
+        count, duration = self._answered[key]
+        count.inc()
+        duration.observe(seconds)
 
     def watch_watchers(self, waiting: Callable[[], int]) -> None:
         """Ask this how many requests wait for news of tasks, at each look."""
@@ -165,6 +171,7 @@ class Metrics:
         return Histogram(f"funnel_{name}", text, labels, buckets=buckets, registry=self._registry)
 
     def _requests(self) -> None:
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._answers = self._counter(
             "http_requests", "HTTP requests answered.", "route", "method", "status"
         )

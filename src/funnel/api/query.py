@@ -4,6 +4,7 @@ import difflib
 import re
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
@@ -31,6 +32,7 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _CAPITAL: Final = re.compile(r"[A-Z]")
 
 
+@lru_cache(64)
 def read_view(query_string: bytes) -> View:
     """Raises `Invalid` for an unknown view; without one it is MINIMAL."""
     if not query_string:

@@ -4,6 +4,7 @@ from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 LENGTH: Final = 20
+_PAIRS: Final = [one + other for one in ALPHABET for other in ALPHABET]
 
 
 def xid(*, seconds: int, machine: int, process: int, count: int) -> str:
@@ -19,4 +20,4 @@ def xid(*, seconds: int, machine: int, process: int, count: int) -> str:
         | (process & 0xFFFF) << 24
         | (count & 0xFFFFFF)
     ) << 4
-    return "".join(ALPHABET[(number >> shift) & 31] for shift in range(95, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(90, -1, -10)])

@@ -5,7 +5,7 @@ What can be many comes out of SQLite as one row, a JSON array: a reading thread 
 interpreter lock back after each row, which takes long while the loop is busy.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -15,24 +15,25 @@ from funnel.core.container import Stream
 from funnel.core.event import Created, Event, Printed
 from funnel.core.fold import Progress
 from funnel.core.query import View
-from funnel.core.task import TaskId, TaskLog
+from funnel.core.task import TaskId
 from funnel.core.view import full_logs
 from funnel.core.work import Work
 from funnel.wire.document import Kept, without_contents, write_task
 
 Row: TypeAlias = tuple[int, bytes]
-Minimal: TypeAlias = tuple[int, Raw]
-Basic: TypeAlias = tuple[int, Progress, Kept]
+Made: TypeAlias = tuple[int, bytes, bytes]
+"""A task's number, its progress as it is stored, and the document that shows it."""
+Basic: TypeAlias = tuple[int, Raw, Kept]
 Piece: TypeAlias = tuple[int, int, Stream, int, int, int, str]
 Told: TypeAlias = tuple[int, int, Event]
-Full: TypeAlias = tuple[int, Progress, Kept, list[Event], list[Piece]]
+Full: TypeAlias = tuple[int, Raw, Kept, list[Event], list[Piece]]
 
 UNFINISHED = json.Decoder(list[Progress])
 UNREAD = json.Decoder(list[Told])
 PROGRESS = json.Decoder(Progress)
 CREATED = json.Decoder(Created)
 WORK = json.Decoder[Work](Work)
-_MINIMAL = json.Decoder(list[Minimal])
+_ROWS = json.Decoder(list[tuple[int, Raw]])
 _BASIC = json.Decoder(list[Basic])
 _FULL = json.Decoder(list[Full])
 _ENCODER = json.Encoder()
@@ -43,31 +44,26 @@ def as_text(value: object) -> str:
     return _ENCODER.encode(value).decode()
 
 
-def read_minimal(text: str) -> list[Row]:
-    """The numbers and documents of a page, newest first."""
-    return [(n, bytes(document)) for n, document in _MINIMAL.decode(text)]
+def read_rows(text: str) -> list[Row]:
+    """The numbers of tasks, and what is stored beside each, as it is."""
+    return [(n, bytes(stored)) for n, stored in _ROWS.decode(text)]
 
 
-def read_basic(text: str) -> list[Row]:
-    return [
-        (n, write_task(without_contents(kept), progress.task_id, progress.state, progress.logs))
-        for n, progress, kept in _BASIC.decode(text)
-    ]
+def read_basic(text: str) -> Iterator[Made]:
+    for n, stored, kept in _BASIC.decode(text):
+        progress = PROGRESS.decode(stored)
+        task_id, state, logs = progress.task_id, progress.state, progress.logs
+        yield n, bytes(stored), write_task(without_contents(kept), task_id, state, logs)
 
 
-def read_full(text: str) -> list[Row]:
-    return [
-        (n, write_task(kept, progress.task_id, progress.state, _logs(progress, events, pieces)))
-        for n, progress, kept, events, pieces in _FULL.decode(text)
-    ]
+def read_full(text: str) -> Iterator[Made]:
+    for n, stored, kept, events, pieces in _FULL.decode(text):
+        progress = PROGRESS.decode(stored)
+        logs = full_logs(progress, events, _outputs(progress.task_id, pieces))
+        yield n, bytes(stored), write_task(kept, progress.task_id, progress.state, logs)
 
 
-def _logs(progress: Progress, events: list[Event], pieces: list[Piece]) -> tuple[TaskLog, ...]:
-    return full_logs(progress, events, _outputs(progress.task_id, pieces))
-
-
-READ: Mapping[View, Callable[[str], list[Row]]] = {
-    View.MINIMAL: read_minimal,
+READ: Mapping[View, Callable[[str], Iterator[Made]]] = {
     View.BASIC: read_basic,
     View.FULL: read_full,
 }

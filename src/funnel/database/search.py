@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import LiteralString
 
@@ -10,7 +11,8 @@ from funnel.core.query import Listing, Query, Scope, View
 from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.database.paging import place, token
-from funnel.database.rows import READ, Row
+from funnel.database.rows import READ, Row, read_rows
+from funnel.database.shown import Shown
 from funnel.database.sql import statements
 
 SQL = statements("search.sql")
@@ -48,15 +50,14 @@ class Window(Value, kw_only=True):
 
 
 EVERYTHING = Lead(Term("all"), ())
-_ORDERS: Mapping[str, str] = {"all": "newest_of_all", "id": "alone"}
+_ORDERS: Mapping[str, str] = {"all": "newest_of_all", "id": "alone", "some": "alone"}
 _COLUMNS: Mapping[View, str] = {
-    View.MINIMAL: "minimal",
     View.BASIC: "basic",
     View.FULL: "full",
 }
 
 
-def search(db: sqlite3.Connection, query: Query) -> Listing:
+def search(db: sqlite3.Connection, query: Query, shown: Shown) -> Listing:
     """Raises `Invalid` for a token that is not ours, or too many tags at once."""
     terms = (*_terms(query),)
     if len(terms) > MOST_TERMS:
@@ -66,23 +67,39 @@ def search(db: sqlite3.Connection, query: Query) -> Listing:
     page = rows[: query.page_size]
     if len(rows) > len(page):
         end = page[-1][0]
-    return Listing(b",".join([document for _, document in page]), token(end) if end else "")
+    made = page if query.view is View.MINIMAL else documents(db, query.view, page, shown)
+    return Listing(b",".join([document for _, document in made]), token(end) if end else "")
 
 
-def find(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -> bytes | None:
-    """The task, read by one statement, so that it is all of one moment."""
-    terms = [*_terms(Query(scope=scope))]
-    parts = _joined(view, "id", terms)
-    given = [value for term in terms for value in term.values]
-    (text,) = db.execute(parts, [task_id, *given, 1]).fetchone()
-    for _, document in READ[view](text):
-        return document
-    return None
+def look_up(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -> list[Row]:
+    """
+    The number of a task, and its progress as it is stored; nothing where it is out of scope.
+
+    For the minimal view it comes with that, its document.
+    """
+    owner = scope.owner
+    sql = _joined(_found(view), "id", () if owner is None else ("owner",))
+    given = (task_id, 1) if owner is None else (task_id, owner, 1)
+    (text,) = db.execute(sql, given).fetchone()
+    return read_rows(text)
 
 
-def has_many_events(db: sqlite3.Connection, task_id: TaskId) -> bool:
+def documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: Shown) -> list[Row]:
+    """Those that were shown before as they were, the others made; what is gone is left out."""
+    found = {n: shown.get(view, n, progress) for n, progress in seen}
+    unknown = [n for n, document in found.items() if document is None]
+    if unknown:
+        sql = _joined(_COLUMNS[view], "some", ())
+        (text,) = db.execute(sql, (str(unknown), len(unknown))).fetchone()
+        for n, progress, document in READ[view](text):
+            shown.put(view, n, progress, document)
+            found[n] = document
+    return [(n, document) for n, document in found.items() if document is not None]
+
+
+def has_many_events(db: sqlite3.Connection, n: int) -> bool:
     """Whether the full view of a task takes long to read."""
-    return bool(_number(db, "many_events", (task_id,)))
+    return bool(_number(db, "many_events", (n,)))
 
 
 def _walk(
@@ -104,19 +121,28 @@ def _walk(
 
 
 def _rows(db: sqlite3.Connection, view: View, window: Window) -> list[Row]:
-    """A whole page comes as one row of JSON, so that a reading thread gives way only once."""
+    """
+    A whole page comes as one row of JSON, so that a reading thread gives way only once.
+
+    The rows are those of `look_up`.
+    """
     lead = window.lead
     checks = [term for term in window.terms if term not in lead.covers]
     given = [*lead.term.values, window.after, window.floor]
     given += [value for term in checks for value in term.values]
-    sql = _joined(view, lead.term.kind, checks)
+    sql = _joined(_found(view), lead.term.kind, tuple(term.kind for term in checks))
     (text,) = db.execute(sql, [*given, window.limit]).fetchone()
-    return READ[view](text)
+    return read_rows(text)
 
 
-def _joined(view: View, lead: str, checks: Sequence[Term]) -> LiteralString:
+def _found(view: View) -> str:
+    return "minimal" if view is View.MINIMAL else "seen"
+
+
+@lru_cache(256)
+def _joined(columns: str, lead: str, checks: tuple[str, ...]) -> LiteralString:
     order = _ORDERS.get(lead, "newest_of_lead")
-    names = (_COLUMNS[view], f"among_{lead}", *(f"check_{one.kind}" for one in checks), order)
+    names = (columns, f"among_{lead}", *(f"check_{kind}" for kind in checks), order)
     return " ".join([SQL[name] for name in names])
 
 

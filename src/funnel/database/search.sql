@@ -1,6 +1,6 @@
 -- name: many_events
 SELECT EXISTS (
-  SELECT 1 FROM event WHERE n = (SELECT n FROM task WHERE id = ?) AND seq > 500
+  SELECT 1 FROM event WHERE n = ? AND seq > 500
 )
 
 -- name: newest
@@ -46,6 +46,11 @@ SELECT '[' || coalesce(group_concat(
 FROM (
   SELECT task.n, task.id, task.state
 
+-- name: seen
+SELECT '[' || coalesce(group_concat('[' || n || ',' || progress || ']'), '') || ']'
+FROM (
+  SELECT task.n, task.progress
+
 -- name: basic
 SELECT '[' || coalesce(group_concat('[' || n || ',' || progress || ',' || body || ']'), '') || ']'
 FROM (
@@ -78,6 +83,10 @@ WHERE task.n < ? AND task.n >= ?
 -- name: among_id
 FROM task
 WHERE task.id = ?
+
+-- name: among_some
+FROM task
+WHERE task.n IN (SELECT value FROM json_each(?))
 
 -- name: among_owner
 FROM task AS lead INDEXED BY task_by_owner CROSS JOIN task ON task.n = lead.n
