@@ -64,9 +64,8 @@ def lists(pace: Pace) -> Iterator[Row]:
         _created(one, 300)
         for view, aim in (("MINIMAL", 2000), ("FULL", 400)):
             requests = [get(f"/tasks?page_size=256&view={view}")]
-            yield row(
-                f"list 256 {view}, 4 clients, new tasks", one.load(4, requests, pace), aim, "pages"
-            )
+            work = f"pages of 256 {view}, 4 clients, new tasks"
+            yield row(work, one.load(4, requests, pace), aim)
 
 
 def generator(pace: Pace) -> Iterator[Row]:

@@ -34,7 +34,7 @@ def finished(pace: Pace) -> Iterator[Row]:
             yield row(f"get {view}, 16 clients, finished tasks", one.load(16, requests, pace), aim)
         for view, aim in (("MINIMAL", 2000), ("FULL", 400)):
             runs = one.load(4, [get(f"/tasks?page_size=256&view={view}")], pace)
-            yield row(f"list 256 {view}, 4 clients, finished tasks", runs, aim, "pages")
+            yield row(f"pages of 256 {view}, 4 clients, finished tasks", runs, aim)
 
 
 def filters(pace: Pace) -> Iterator[Row]:
