@@ -104,6 +104,14 @@ def test_the_end_is_told_once() -> None:
     assert again.logs == end.logs
 
 
+def test_who_does_not_count_tells_an_end_once() -> None:
+    """As a client does that cancels again, since it has not heard the answer."""
+    canceled = Batch(task_id=T1, events=(StateChanged(T1, EPOCH, State.CANCELED),))
+    end, first = extend(START, canceled)
+    again, second = extend(end, canceled)
+    assert (again, len(first), second) == (end, 1, ())
+
+
 def test_the_end_of_the_task_ends_an_executor_that_was_at_work() -> None:
     (log,) = after(
         ExecutorStarted(T1, EPOCH, 0),

@@ -57,7 +57,8 @@ def extend(before: Progress, batch: Batch) -> tuple[Progress, tuple[Change, ...]
     if batch.fence not in (None, before.fence):
         raise Fenced(f"{batch.task_id} is at attempt {before.fence}, not {batch.fence}")
     if not batch.first:
-        return reduce(apply, batch.events, before), batch.events
+        news = tuple(one for one in batch.events if not _is_known(before, one))
+        return reduce(apply, news, before), news
     known = before.heard + 1 - batch.first
     if known < 0:
         raise Gap(f"{batch.task_id} has heard {before.heard}; send again from {before.heard + 1}")
@@ -65,6 +66,11 @@ def extend(before: Progress, batch: Batch) -> tuple[Progress, tuple[Change, ...]
     after = reduce(apply, news, before)
     heard = before.heard + len(news) if after.fence == before.fence else 0
     return replace(after, heard=heard), news
+
+
+def _is_known(before: Progress, event: Change) -> bool:
+    """Whether it asks for the state that there is: an end that is told again stays one end."""
+    return isinstance(event, StateChanged) and event.state is before.state
 
 
 def apply(before: Progress, event: Change) -> Progress:
