@@ -27,6 +27,16 @@ async def test_attempts_that_are_over_leave_nothing(bench: Bench) -> None:
     assert left(bench.work) == [bench.work / running]
 
 
+async def test_no_empty_directory_is_left_of_a_task_that_is_over(bench: Bench) -> None:
+    """As a worker leaves it that dies between its attempt's directory and the task's."""
+    over, running = await bench.create(step("hello")), await bench.create(step("hello"))
+    for one in (over, running):
+        (bench.work / one).mkdir(parents=True)
+    await bench.cancel(over)
+    await clear_leftovers(bench.worker())
+    assert left(bench.work) == [bench.work / running]
+
+
 async def test_an_old_attempt_is_over_when_there_is_a_new_one(bench: Bench) -> None:
     task_id = await bench.create(step("hello"))
     await bench.say(Requeued(task_id, EPOCH, "try again"))

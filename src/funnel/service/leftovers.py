@@ -33,11 +33,11 @@ async def clear_leftovers(worker: Worker) -> None:
 
 
 def _attempts(work_dir: Path) -> Iterator[tuple[TaskId, int]]:
-    """Those that have a directory."""
+    """Those that have a directory; 0 stands for all of a task whose own is empty."""
     for top in work_dir.iterdir() if work_dir.is_dir() else ():
-        for inner in top.iterdir() if top.is_dir() and not top.is_symlink() else ():
-            if inner.name.isdecimal():
-                yield TaskId(top.name), int(inner.name)
+        if top.is_dir() and not top.is_symlink():
+            names = [one.name for one in top.iterdir()] or ["0"]
+            yield from ((TaskId(top.name), int(name)) for name in names if name.isdecimal())
 
 
 async def _over(worker: Worker, task_id: TaskId, fence: int) -> Task | None:
@@ -46,6 +46,6 @@ async def _over(worker: Worker, task_id: TaskId, fence: int) -> Task | None:
         progress = await worker.tasks.progress(task_id)
     except NotFound:
         return None
-    if not is_final(progress.state) and progress.fence == fence:
+    if not is_final(progress.state) and fence in (0, progress.fence):
         return None
     return await worker.tasks.get(task_id, View.BASIC, EVERYONE)
