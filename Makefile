@@ -11,7 +11,7 @@ MINUTES ?= 20
 # only variables without doubt count.
 CALLED_BY_OTHERS := list_commands,get_command,format_commands,resolve_command,parse_args,invoke,convert,*Suite,test_*,Signal
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),capture_signals,should_exit,completion,show_settings,examples,list_files,stat_task
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,deliver_forever,connection_made,data_received,connection_lost
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,deliver_forever,connection_made,data_received,connection_lost,Failpoints,around
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test demo bench soak lock clean

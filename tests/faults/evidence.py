@@ -1,0 +1,112 @@
+"""Looking at what a stopped server has left: its database, the engine, and the files."""
+
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from checker import Evidence, Kept, Mark
+from msgspec import json
+
+from funnel.core.container import LABEL_DEPLOYMENT
+from funnel.core.event import Event, Logged
+from funnel.core.fold import Progress
+from funnel.core.task import TaskId
+
+EVENT = json.Decoder[Event](Event)
+PROGRESS = json.Decoder(Progress)
+
+
+def of_database(path: Path) -> dict[str, Any]:
+    """A copy is read, so that nothing of the evidence is changed."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        for end in ("", "-wal"):
+            if (file := path.with_name(path.name + end)).exists():
+                shutil.copy(file, f"{copy}{end}")
+        with closing(sqlite3.connect(copy)) as db:
+            return {
+                "tasks": dict(_tasks(db)),
+                "keys": dict(db.execute("SELECT key, task_id FROM idempotency")),
+                "tally": dict(db.execute("SELECT state, tasks FROM tally")),
+                "outbox": tuple(work for (work,) in db.execute("SELECT work FROM outbox")),
+                "integrity": db.execute("PRAGMA integrity_check").fetchone()[0],
+            }
+
+
+def _tasks(db: sqlite3.Connection) -> Iterator[tuple[TaskId, Kept]]:
+    rows = db.execute("SELECT n, id, state, active, progress FROM task").fetchall()
+    for n, task_id, state, active, progress in rows:
+        events = db.execute("SELECT seq, body FROM event WHERE n = ? ORDER BY position", (n,))
+        printed = db.execute("SELECT count(*) FROM output WHERE n = ?", (n,)).fetchone()[0]
+        yield (
+            task_id,
+            Kept(
+                state=state,
+                active=bool(active),
+                progress=PROGRESS.decode(progress),
+                events=tuple((seq, EVENT.decode(body)) for seq, body in events.fetchall()),
+                printed=bool(printed),
+            ),
+        )
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout
+
+
+def containers(deployment: str) -> tuple[str, ...]:
+    """The names of all that have the label of this deployment, running or not."""
+    return tuple(_listed(f"label={LABEL_DEPLOYMENT}={deployment}"))
+
+
+def running_now(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(names) & frozenset(_listed("status=running"))
+
+
+def _listed(which: str) -> list[str]:
+    return docker("ps", "--all", "--format", "{{.Names}}", "--filter", which).split()
+
+
+def witness(folder: Path) -> Mapping[str, tuple[Mark, ...]]:
+    """Each container appends its lines to the file of its task."""
+    return {
+        file.name: tuple(_mark(line) for line in file.read_text().splitlines())
+        for file in folder.iterdir()
+    }
+
+
+def _mark(line: str) -> Mark:
+    executor, what = line.split()
+    return Mark(int(executor), what)
+
+
+def gathered(home: Path, deployment: str, **known: Any) -> Evidence:
+    """The evidence of a deployment whose server has been stopped."""
+    work = home / "work"
+    return Evidence(
+        **of_database(home / "funnel.db"),
+        containers=containers(deployment),
+        workplaces=tuple(str(one.relative_to(work)) for one in sorted(work.rglob("*"))),
+        files={
+            str(one.relative_to(home / "files")): one.read_text()
+            for one in (home / "files").rglob("*")
+            if one.is_file()
+        },
+        witness=witness(home / "witness"),
+        **known,
+    )
+
+
+def system_errors(evidence: Evidence) -> list[str]:
+    """Why tasks ended for which nobody but the system is to blame."""
+    return [
+        one.fields["error"]
+        for kept in evidence.tasks.values()
+        for _, one in kept.events
+        if isinstance(one, Logged) and one.message == "System error"
+    ]
