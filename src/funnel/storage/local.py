@@ -60,7 +60,8 @@ class LocalStorage:
 
     def shared(self, url: str) -> bool:
         path = _real(_path(url), url)
-        return path.is_dir() and _is_below(path, self._shared)
+        with _told(url):
+            return _is_below(path, self._shared) and path.is_dir()
 
     def roots(self) -> tuple[str, ...]:
         return tuple(f"{SCHEME}{one}" for one in self._shared)
