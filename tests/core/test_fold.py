@@ -1,5 +1,8 @@
+from collections import deque
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import reduce
+from itertools import pairwise, permutations, product
 
 import pytest
 from hypothesis import given
@@ -74,6 +77,49 @@ def test_however_often_a_batch_is_sent_the_fold_is_the_same(sent: list[tuple[int
     assert now.heard == len(LIFE)
     assert now.version == 1 + len(LIFE)
     assert (now.state, now.logs) == (after(*LIFE).state, after(*LIFE).logs)
+
+
+def cuts(events: tuple[Change, ...]) -> Iterator[list[Batch]]:
+    """All ways to say them in batches, one behind the other."""
+    for chosen in product([False, True], repeat=len(events) - 1):
+        marks = [0, *(n for n, cut in enumerate(chosen, 1) if cut), len(events)]
+        yield [
+            Batch(task_id=T1, events=events[first:end], fence=1, first=first + 1)
+            for first, end in pairwise(marks)
+        ]
+
+
+def delivered(batches: Sequence[Batch]) -> Progress:
+    """In this order, and what came too early is sent again, until all has arrived."""
+    now, waiting = START, deque(batches)
+    while waiting:
+        one = waiting.popleft()
+        try:
+            now, _ = extend(now, one)
+        except Gap:
+            waiting.append(one)
+    return now
+
+
+def test_in_whatever_order_batches_arrive_the_fold_is_the_same() -> None:
+    """Each way to cut five events, each batch of them twice, in each order: 6,002 deliveries."""
+    life = (*LIFE[:2], *LIFE[3:5], LIFE[-1])
+    whole, tried = after(*life), 0
+    for batches in cuts(life):
+        for twice in batches:
+            for order in permutations([*batches, twice]):
+                now = delivered(order)
+                assert (now.heard, now.version, now.logs) == (5, 6, whole.logs)
+                tried += 1
+    assert tried == 6002
+
+
+def test_what_an_old_attempt_still_says_changes_nothing() -> None:
+    again, _ = extend(after(*LIFE[:5]), Batch(task_id=T1, events=(Requeued(T1, EPOCH, "lost"),)))
+    for batches in cuts(LIFE[:5]):
+        for one in batches:
+            with pytest.raises(Fenced):
+                extend(again, one)
 
 
 @given(st.lists(st.sampled_from(LIFE), max_size=12), st.integers(0, 12))

@@ -76,7 +76,6 @@ class Evidence(Value, kw_only=True):
     calls: tuple[Call, ...] = ()
     tasks: Mapping[TaskId, Kept] = {}
     keys: Mapping[str, TaskId] = {}
-    tally: Mapping[str, int] = {}
     outbox: tuple[str, ...] = ()
     integrity: str = "ok"
     containers: tuple[str, ...] = ()
@@ -330,9 +329,6 @@ def strangers_untouched(evidence: Evidence) -> Iterator[str]:
 
 @law
 def sound(evidence: Evidence) -> Iterator[str]:
-    """The file is whole, and counts what it has."""
+    """The database file is whole."""
     if evidence.integrity != "ok":
         yield evidence.integrity
-    counted = Counter(kept.state for kept in evidence.tasks.values())
-    if counted != {state: tasks for state, tasks in evidence.tally.items() if tasks}:
-        yield f"there are {dict(counted)}, and {dict(evidence.tally)} were counted"

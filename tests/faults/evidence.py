@@ -32,7 +32,6 @@ def of_database(path: Path) -> dict[str, Any]:
             return {
                 "tasks": dict(_tasks(db)),
                 "keys": dict(db.execute("SELECT key, task_id FROM idempotency")),
-                "tally": dict(db.execute("SELECT state, tasks FROM tally")),
                 "outbox": tuple(work for (work,) in db.execute("SELECT work FROM outbox")),
                 "integrity": db.execute("PRAGMA integrity_check").fetchone()[0],
             }

@@ -84,7 +84,6 @@ GOOD = Evidence(
         ),
     },
     keys={"one": T1, "two": T2},
-    tally={"COMPLETE": 1, "CANCELED": 1, "QUEUED": 0},
     strangers=frozenset({"foreign"}),
     others=frozenset({"foreign"}),
     files={"one.text": "hello"},
@@ -254,7 +253,6 @@ PLANTED: dict[str, tuple[str, Plant]] = {
         lambda good: replace(good, others=frozenset()),
     ),
     "the file is damaged": ("sound", lambda good: replace(good, integrity="row 1 missing")),
-    "the states are counted wrongly": ("sound", with_more("tally", COMPLETE=2)),
 }
 
 
