@@ -12,6 +12,8 @@ MINUTES ?= 20
 CALLED_BY_OTHERS := list_commands,get_command,format_commands,resolve_command,parse_args,invoke,convert,*Suite,test_*,Signal
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),capture_signals,should_exit,completion,show_settings,examples,list_files,stat_task
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,deliver_forever,connection_made,data_received,connection_lost,Failpoints,around
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),on_headers_complete,on_response_complete,pause_writing,resume_writing,on_tick
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),startup,servers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test demo bench soak lock clean

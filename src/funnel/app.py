@@ -13,15 +13,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from msgspec.structs import replace as replace_value
 from starlette.types import ASGIApp
 
+from funnel.api.ending import ended_by_signals
 from funnel.api.http import make_api
 from funnel.api.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
-from funnel.api.listen import Door, listen
-from funnel.api.settings import LIMITS
+from funnel.api.listen import Door, connections_allowed, listen
+from funnel.api.settings import LIMITS, Connections
 from funnel.config import Config
+from funnel.config import Server as ServerSettings
 from funnel.core.attempts import asked
 from funnel.core.error import Unavailable
 from funnel.core.task import Spec, Task
@@ -46,7 +47,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_EVERY = timedelta(minutes=1)
 RETENTION_EVERY = timedelta(seconds=10)
-DRAIN = 10
 
 
 def now() -> datetime:
@@ -191,38 +191,43 @@ async def serve(config: Config) -> None:
         formatter=config.logger.formatter,
         output_file=config.logger.output_file,
     )
-    sockets = listen(config.server.host_name, config.server.http_port)
-    async with server(config) as parts:
-        door = Door(
-            uvicorn.Config(
-                _api(parts),
-                lifespan="off",
-                ws="none",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=DRAIN,
-            ),
-            ending=parts.hub.close,
-        )
-        port = sockets[0].getsockname()[1]
-        log.info("serving TES at http://%s:%d", config.server.host_name, port)
-        await _until_broken(door, sockets, parts)
+    with ended_by_signals() as ending:
+        sockets = listen(config.server.host_name, config.server.http_port)
+        async with server(config) as parts:
+            door = Door(_api(parts), _connections(config.server), parts.hub.close)
+            port = sockets[0].getsockname()[1]
+            log.info("serving TES at http://%s:%d", config.server.host_name, port)
+            await _until_broken(door, sockets, parts, ending)
 
 
-async def _until_broken(door: Door, sockets: list[socket.socket], parts: Parts) -> None:
+async def _until_broken(
+    door: Door, sockets: list[socket.socket], parts: Parts, ending: asyncio.Event
+) -> None:
     """A server that can keep nothing, or whose loops do not run, is better started anew."""
     serving = asyncio.create_task(door.serve(sockets))
     broken = asyncio.create_task(parts.database.broken())
-    await asyncio.wait({serving, broken, *parts.loops}, return_when=asyncio.FIRST_COMPLETED)
+    asked = asyncio.create_task(ending.wait())
+    await asyncio.wait({serving, broken, asked, *parts.loops}, return_when=asyncio.FIRST_COMPLETED)
     door.should_exit = True
     await serving
+    asked.cancel()
     for loop in parts.loops:
         if loop.done():
             loop.result()
     if broken.done():
         raise Unavailable(broken.result())
     broken.cancel()
+
+
+def _connections(settings: ServerSettings) -> Connections:
+    most = connections_allowed(settings.max_connections)
+    if most < settings.max_connections:
+        log.warning("only %d connections: the system allows no more open files", most)
+    return Connections(
+        most=most,
+        header_seconds=settings.header_timeout.total_seconds(),
+        idle_seconds=settings.idle_timeout.total_seconds(),
+    )
 
 
 def _api(parts: Parts) -> ASGIApp:
@@ -244,7 +249,12 @@ def _api(parts: Parts) -> ASGIApp:
         hub=parts.hub,
         info=info,
         metrics=parts.metrics,
-        limits=replace_value(LIMITS, no_store=settings.disable_http_cache),
+        limits=replace_value(
+            LIMITS,
+            creates=settings.max_creates,
+            body_seconds=settings.body_timeout.total_seconds(),
+            no_store=settings.disable_http_cache,
+        ),
     )
 
 

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import uvicorn
 from starlette.types import ASGIApp
 
 from funnel.api.http import make_api
 from funnel.api.info import TES_TYPE, Organization, ServiceInfo
-from funnel.api.settings import Limits
+from funnel.api.listen import Door
+from funnel.api.settings import Connections, Limits
 from funnel.metrics import Metrics
-from funnel.ports import Database
+from funnel.ports import Database, unheard
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.testing.build import EPOCH, new_id
@@ -60,8 +60,7 @@ def client(app: ASGIApp) -> httpx.AsyncClient:
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncGenerator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
+    server = Door(app, Connections(), unheard)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     found: int = listener.getsockname()[1]
     yield found

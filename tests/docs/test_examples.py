@@ -17,6 +17,7 @@ PAGES = (
     "README.md",
     "docs/tutorial.md",
     "docs/how-to/http-api.md",
+    "docs/how-to/operate.md",
     "docs/how-to/retries-and-limits.md",
 )
 SERVER = "funnel server run >server.log 2>&1 &\nsleep 3"

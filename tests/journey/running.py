@@ -95,6 +95,12 @@ class Server:
     def state(self, task_id: str) -> str:
         return str(self.get(task_id, "MINIMAL")["state"])
 
+    def tasks_kept(self) -> int:
+        """How many the server counts, whatever their states."""
+        page = self.http.get("/metrics").text
+        counts = (line for line in page.splitlines() if line.startswith("funnel_tasks_state_count"))
+        return round(sum(float(line.split()[1]) for line in counts))
+
     def cancel(self, task_id: str) -> None:
         assert self.http.post(f"/v1/tasks/{task_id}:cancel").status_code == 200
 

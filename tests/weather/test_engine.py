@@ -89,7 +89,7 @@ def test_a_server_starts_without_an_engine_and_goes_on_when_it_comes(
     waiting = [story.tell(name, "echo done") for name in ("one", "two", "three")]
     canceled = story.tell("never", "true")
     server.cancel(canceled)
-    until(lambda: "tasks wait, since nothing can run them" in server.log.read_text())
+    until(lambda: "no container can be run, and tasks wait" in server.log.read_text())
     assert not health(server)
     assert "funnel_runtime_up 0.0" in server.http.get("/metrics").text
     assert [server.state(one) for one in waiting] == ["QUEUED"] * 3

@@ -4,40 +4,45 @@ import asyncio
 
 from starlette.requests import ClientDisconnect, Request
 
+from funnel.api.admission import Room
 from funnel.api.errors import TooSlow
 from funnel.core.error import TooLarge
 
 
-async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
+async def read_body(request: Request, *, limit: int, seconds: float, room: Room) -> bytes:
     """
     The whole body, no larger than `limit` bytes; what is larger is not read to its end.
 
-    Raises `TooLarge` or `TooSlow`.
+    It holds room, which the caller gives back. Raises `TooLarge`, `TooSlow` or `Busy`.
     """
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
+    pieces: list[bytes] = []
     try:
         async with asyncio.timeout(seconds):
-            return await _read(request, limit)
-    except TimeoutError as error:
-        raise TooSlow(f"the body did not arrive within {seconds:g} seconds") from error
+            await _read(request, pieces, limit, room)
+    except BaseException as error:
+        room.give_back(sum(map(len, pieces)))
+        if isinstance(error, TimeoutError):
+            raise TooSlow(f"the body did not arrive within {seconds:g} seconds") from error
+        raise
+    return b"".join(pieces)
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    pieces: list[bytes] = []
+async def _read(request: Request, pieces: list[bytes], limit: int, room: Room) -> None:
     left, more = limit, True
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         piece: bytes = message.get("body", b"")
-        pieces.append(piece)
         left -= len(piece)
         if left < 0:
             raise _too_large(limit)
+        room.take(len(piece))
+        pieces.append(piece)
         more = message.get("more_body", False)
-    return b"".join(pieces)
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -13,7 +13,27 @@ class Limits(Value, kw_only=True):
     """For the body to arrive."""
     answer_seconds: float = 60.0
     """For the answer to be found, the body's arrival included."""
+    bodies: int = 64 * 1024 * 1024
+    """Bytes that all bodies may hold together, of those that have arrived."""
+    creates: int = 256
+    """How many creates are worked on at once."""
+    lists: int = 32
+    """How many pages of tasks are worked on at once."""
+    turn_seconds: float = 1.0
+    """For the turn of a request to come; then its caller is asked to try again later."""
     no_store: bool = True
 
 
 LIMITS: Final = Limits()
+
+
+class Connections(Value, kw_only=True):
+    """How many there may be, and how slow."""
+
+    most: int = 1000
+    header_seconds: float = 10.0
+    """For the headers of a request to arrive."""
+    idle_seconds: float = 60.0
+    """Between an answer and the next request."""
+    write_seconds: float = 60.0
+    """For a reader who does not read."""

@@ -7,6 +7,7 @@ from msgspec import json
 from starlette.requests import Request
 from starlette.responses import Response
 
+from funnel.api.admission import Admission, Room
 from funnel.api.answer import answer
 from funnel.api.body import read_body
 from funnel.api.caller import caller
@@ -36,6 +37,9 @@ class TaskDoor:
         self._documents = documents
         self._limits = limits
         self._live = live
+        self._room = Room(limits.bodies)
+        self._creates = Admission(limits.creates, limits.turn_seconds)
+        self._lists = Admission(limits.lists, limits.turn_seconds)
 
     def routes(self) -> Mapping[str, Route]:
         many = Route("/tasks", {"GET": self.list_tasks, "POST": self.create})
@@ -44,16 +48,21 @@ class TaskDoor:
         return {route.template: route for route in (many, one, cancel)}
 
     async def create(self, request: Request) -> Response:
-        limits = self._limits
-        body = await read_body(request, limit=limits.body, seconds=limits.body_seconds)
-        task_id = await self._submit.create(
-            read_spec(body), owner=caller(request).name, key=_key(request)
-        )
+        limits, room = self._limits, self._room
+        body = await read_body(request, limit=limits.body, seconds=limits.body_seconds, room=room)
+        try:
+            async with self._creates:
+                task_id = await self._submit.create(
+                    read_spec(body), owner=caller(request).name, key=_key(request)
+                )
+        finally:
+            room.give_back(len(body))
         return answer(json.encode({"id": task_id}))
 
     async def list_tasks(self, request: Request) -> Response:
         query = read_query(request.scope["query_string"], caller(request).scope)
-        return answer(write_listing(await self._documents.list_tasks(query)))
+        async with self._lists:
+            return answer(write_listing(await self._documents.list_tasks(query)))
 
     async def get(self, request: Request) -> Response:
         query = request.scope["query_string"]

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from funnel.config.shape import display
-from funnel.core.value import Value
+from funnel.core.value import Some, Value
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
@@ -55,6 +55,16 @@ class Server(Value, kw_only=True, rename=display):
     """0 lets the system choose a free one."""
     rpc_port: Port = 9090
     """For workers and nodes; not in use yet."""
+    max_connections: Some = 1000
+    """Open at once; a new one takes the place of one that is idle, or is told to come again."""
+    max_creates: Some = 256
+    """Creates that are worked on at once; others wait a second, or are told to come again."""
+    header_timeout: timedelta = timedelta(seconds=10)
+    """For the headers of a request to arrive."""
+    body_timeout: timedelta = timedelta(seconds=30)
+    """For the body of a request to arrive."""
+    idle_timeout: timedelta = timedelta(seconds=60)
+    """Between an answer and the next request."""
     disable_http_cache: bool = True
     """Tell browsers and proxies not to keep answers."""
     task_access: TaskAccess = TaskAccess.ALL

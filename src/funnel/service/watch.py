@@ -59,7 +59,7 @@ class Watch:
 
     def _down(self, error: Exception) -> None:
         if not self._is_told:
-            log.error("tasks wait, since nothing can run them: %s", error)
+            log.error("no container can be run, and tasks wait: %s", error)
         self._is_up.clear()
         self._is_told = True
         self._metrics.runtime_answers(yes=False)
