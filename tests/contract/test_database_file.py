@@ -16,7 +16,6 @@ from funnel.core.query import Query, View
 from funnel.core.state import State
 from funnel.core.work import Claim, Submit
 from funnel.database import changes
-from funnel.database.claims import Claims
 from funnel.database.opening import connect, held, make_private, migrate
 from funnel.database.sql import migrations
 from funnel.database.sqlite import PLUGIN, Settings
@@ -247,17 +246,6 @@ def test_the_end_makes_one_piece_of_what_each_stream_has(ours: sqlite3.Connectio
     rows = ours.execute("SELECT executor, start, stop, text FROM output").fetchall()
     text = "".join(f"{start:10}" for start in (0, 10, 20))[-25:]
     assert rows == [(0, 5, 30, text), (1, 5, 30, text)]
-
-
-def test_work_that_cannot_be_read_holds_up_no_other(
-    ours: sqlite3.Connection, caplog: pytest.LogCaptureFixture
-) -> None:
-    for _ in range(3):
-        changes.create(ours, changes.New(created=created(), notes=(), key=""), 0.0)
-    ours.execute("""UPDATE outbox SET work = '{"kind": "dance"}' WHERE id = 1""")
-    ours.execute("UPDATE outbox SET work = 'garbled' WHERE id = 2")
-    assert [one.id for one in Claims().take(ours, "local", 9, 60.0, 1.0)] == [3]
-    assert "work 1 of the outbox cannot be read" in caplog.text
 
 
 def test_what_a_later_version_adds_is_skipped(ours: sqlite3.Connection) -> None:

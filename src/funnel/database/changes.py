@@ -12,6 +12,7 @@ from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.core.work import Done, Submit, caused
 from funnel.database.claims import Claims
+from funnel.database.damage import Damaged, reading
 from funnel.database.output import add_output, compact
 from funnel.database.rows import CREATED, PROGRESS, as_text
 from funnel.database.sql import statements
@@ -75,7 +76,8 @@ def _same(db: sqlite3.Connection, kept: TaskId, created: Created) -> TaskId:
     if row is None:
         # Deleted meanwhile: what cannot be compared must still not be made a second time.
         return kept
-    before = CREATED.decode(row[0])
+    n, body = row
+    before = reading(lambda: CREATED.decode(body), lambda: [n])
     if (before.spec, before.owner) != (created.spec, created.owner):
         raise Conflict
     return kept
@@ -84,11 +86,15 @@ def _same(db: sqlite3.Connection, kept: TaskId, created: Created) -> TaskId:
 def append(db: sqlite3.Connection, batch: Batch, now: float, *, done: int = 0) -> Progress:
     """With it, work `done` of the outbox is struck off; 0 is none."""
     n, before = find_progress(db, batch.task_id)
-    after, news = extend(before, batch)
-    if done:
-        _strike_off(db, done)
-    if news:
+    try:
+        after, news = extend(before, batch)
+        if done:
+            _strike_off(db, done)
         _add_events(db, n, before.version + 1, news)
+    except (IndexError, OverflowError, sqlite3.IntegrityError) as error:
+        # A progress that can be read, and contradicts the events.
+        raise Damaged([n]) from error
+    if news:
         add_output(db, n, before.fence, news)
         _save(db, n, before, after, now)
         if is_final(after.state):
@@ -123,7 +129,7 @@ def find_progress(db: sqlite3.Connection, task_id: TaskId) -> tuple[int, Progres
     row = db.execute(SQL["progress"], (task_id,)).fetchone()
     if row is None:
         raise NotFound(f"no task {task_id}")
-    return row[0], PROGRESS.decode(row[1])
+    return row[0], reading(lambda: PROGRESS.decode(row[1]), lambda: [row[0]])
 
 
 def _add_events(
@@ -134,7 +140,8 @@ def _add_events(
         for seq, one in enumerate(events, first)
         if not isinstance(one, Printed)
     ]
-    db.executemany(SQL["add_event"], rows)
+    if rows:
+        db.executemany(SQL["add_event"], rows)
 
 
 def _save(db: sqlite3.Connection, n: int, before: Progress, after: Progress, now: float) -> None:

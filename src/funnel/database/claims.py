@@ -1,18 +1,17 @@
 """Who has claimed what of the outbox."""
 
-import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from msgspec import DecodeError
+from typing import TypeAlias
 
 from funnel.core.error import Fenced
 from funnel.core.work import Claim
+from funnel.database.damage import UNREADABLE
 from funnel.database.rows import CREATED, PROGRESS, WORK
 from funnel.database.sql import statements
 
-log = logging.getLogger(__name__)
+_Due: TypeAlias = tuple[int, bytes, bytes | None, bytes | None]
 
 SQL = statements("sqlite.sql")
 
@@ -32,6 +31,8 @@ class Claims:
 
     def __init__(self) -> None:
         self._known: dict[int, _Held] = {}
+        self.unreadable = list[int]()
+        """Work that was claimed, and could not be read."""
 
     def take(
         self, db: sqlite3.Connection, queue: str, limit: int, lease: float, now: float
@@ -50,6 +51,10 @@ class Claims:
         if held is None or held.tries != claim.tries:
             raise Fenced("somebody else has claimed this work")
 
+    def mended(self, number: int) -> None:
+        """It may be claimed again at once, if it is still there."""
+        self._known.pop(number, None)
+
     def let_go(self, claim: Claim) -> None:
         held = self._known.get(claim.id)
         if held and held.tries == claim.tries:
@@ -64,8 +69,8 @@ class Claims:
         held = self._known.get(number)
         return held is None or held.until <= now
 
-    def _claimed(self, row: tuple[int, str, str | None, str | None], until: float) -> Claim | None:
-        """None for what cannot be read; it is left to its lease, so that the rest is done."""
+    def _claimed(self, row: _Due, until: float) -> Claim | None:
+        """None for what cannot be read, so that the rest is done."""
         number, work, progress, created = row
         held = self._known.setdefault(number, _Held(0, 0.0))
         held.tries, held.until = held.tries + 1, until
@@ -77,6 +82,6 @@ class Claims:
                 progress=PROGRESS.decode(progress) if progress else None,
                 spec=CREATED.decode(created).spec if created else None,
             )
-        except DecodeError:
-            log.exception("work %d of the outbox cannot be read", number)
+        except UNREADABLE:
+            self.unreadable.append(number)
             return None

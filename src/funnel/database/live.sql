@@ -13,6 +13,14 @@ FROM (
   FROM event WHERE position > :after ORDER BY position LIMIT :limit
 )
 
+-- name: told_of
+SELECT DISTINCT n FROM (
+  SELECT n FROM event WHERE position > :after ORDER BY position LIMIT :limit
+)
+
+-- name: number
+SELECT n FROM task WHERE id = :id
+
 -- name: events_of
 SELECT '[' || coalesce(group_concat('[' || position || ',' || seq || ',' || body || ']'), '') || ']'
 FROM (

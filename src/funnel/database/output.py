@@ -2,11 +2,13 @@
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import groupby
 
 from funnel.core.event import Change, Printed, Requeued
 from funnel.core.task import TaskId
 from funnel.core.view import tail
+from funnel.database.damage import UNREADABLE
 from funnel.database.rows import Piece, as_printed
 from funnel.database.sql import statements
 
@@ -28,8 +30,12 @@ def add_output(db: sqlite3.Connection, n: int, attempt: int, news: Sequence[Chan
 
 
 def compact(db: sqlite3.Connection, n: int) -> None:
-    """Make one piece of all that is kept of a stream."""
-    pieces: list[Piece] = db.execute(SQL["outputs"], (n,)).fetchall()
+    """Make one piece of all that is kept of a stream; what cannot be read waits for a reader."""
+    with suppress(*UNREADABLE):
+        _compact(db, n, db.execute(SQL["outputs"], (n,)).fetchall())
+
+
+def _compact(db: sqlite3.Connection, n: int, pieces: Sequence[Piece]) -> None:
     for (attempt, _, _), found in groupby(pieces, key=lambda piece: piece[:3]):
         some = [as_printed(TaskId(""), piece) for piece in found]
         if len(some) > 1:

@@ -38,7 +38,7 @@ def delete_ended(db: sqlite3.Connection, before: float, limit: int) -> int:
 
 def _delete(db: sqlite3.Connection, n: int) -> None:
     _delete_tags(db, n)
-    for name in ("delete_events", "delete_output", "delete_task"):
+    for name in ("delete_events", "delete_output", "delete_damaged", "delete_task"):
         db.execute(SQL[name], (n,))
 
 

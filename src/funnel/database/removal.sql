@@ -25,5 +25,8 @@ DELETE FROM event WHERE n = ?
 -- name: delete_output
 DELETE FROM output WHERE n = ?
 
+-- name: delete_damaged
+DELETE FROM damaged WHERE n = ?
+
 -- name: delete_task
 DELETE FROM task WHERE n = ?

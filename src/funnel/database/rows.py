@@ -32,6 +32,7 @@ UNFINISHED = json.Decoder(list[Progress])
 UNREAD = json.Decoder(list[Told])
 PROGRESS = json.Decoder(Progress)
 CREATED = json.Decoder(Created)
+EVENT = json.Decoder[Event](Event)
 WORK = json.Decoder[Work](Work)
 _ROWS = json.Decoder(list[tuple[int, Raw]])
 _BASIC = json.Decoder(list[Basic])
@@ -53,14 +54,22 @@ def read_basic(text: str) -> Iterator[Made]:
     for n, stored, kept in _BASIC.decode(text):
         progress = PROGRESS.decode(stored)
         task_id, state, logs = progress.task_id, progress.state, progress.logs
-        yield n, bytes(stored), write_task(without_contents(kept), task_id, state, logs)
+        document = write_task(without_contents(_whole(kept)), task_id, state, logs)
+        yield n, bytes(stored), document
 
 
 def read_full(text: str) -> Iterator[Made]:
     for n, stored, kept, events, pieces in _FULL.decode(text):
         progress = PROGRESS.decode(stored)
         logs = full_logs(progress, events, _outputs(progress.task_id, pieces))
-        yield n, bytes(stored), write_task(kept, progress.task_id, progress.state, logs)
+        yield n, bytes(stored), write_task(_whole(kept), progress.task_id, progress.state, logs)
+
+
+def _whole(kept: Kept) -> Kept:
+    """Raises `ValueError` where what is copied into a document would spoil it."""
+    if bytes(kept.spec)[:1] != b"{" or bytes(kept.at)[:1] != b'"':
+        raise ValueError("a spec that is no object, or a time that is none")
+    return kept
 
 
 READ: Mapping[View, Callable[[str], Iterator[Made]]] = {

@@ -10,8 +10,9 @@ from funnel.core.error import Invalid
 from funnel.core.query import Listing, Query, Scope, View
 from funnel.core.task import TaskId
 from funnel.core.value import Value
+from funnel.database.damage import reading
 from funnel.database.paging import place, token
-from funnel.database.rows import READ, Row, read_rows
+from funnel.database.rows import READ, Made, Row, read_rows
 from funnel.database.shown import Shown
 from funnel.database.sql import statements
 
@@ -78,10 +79,8 @@ def look_up(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -
     For the minimal view it comes with that, its document.
     """
     owner = scope.owner
-    sql = _joined(_found(view), "id", () if owner is None else ("owner",))
     given = (task_id, 1) if owner is None else (task_id, owner, 1)
-    (text,) = db.execute(sql, given).fetchone()
-    return read_rows(text)
+    return _read(db, _found(view), ("id", () if owner is None else ("owner",)), given)
 
 
 def documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: Shown) -> list[Row]:
@@ -90,8 +89,12 @@ def documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: Sh
     unknown = [n for n, document in found.items() if document is None]
     if unknown:
         sql = _joined(_COLUMNS[view], "some", ())
-        (text,) = db.execute(sql, (str(unknown), len(unknown))).fetchone()
-        for n, progress, document in READ[view](text):
+
+        def make() -> list[Made]:
+            (text,) = db.execute(sql, (str(unknown), len(unknown))).fetchone()
+            return [*READ[view](text)]
+
+        for n, progress, document in reading(make, lambda: unknown):
             shown.put(view, n, progress, document)
             found[n] = document
     return [(n, document) for n, document in found.items() if document is not None]
@@ -130,9 +133,26 @@ def _rows(db: sqlite3.Connection, view: View, window: Window) -> list[Row]:
     checks = [term for term in window.terms if term not in lead.covers]
     given = [*lead.term.values, window.after, window.floor]
     given += [value for term in checks for value in term.values]
-    sql = _joined(_found(view), lead.term.kind, tuple(term.kind for term in checks))
-    (text,) = db.execute(sql, [*given, window.limit]).fetchone()
-    return read_rows(text)
+    which = (lead.term.kind, tuple(term.kind for term in checks))
+    return _read(db, _found(view), which, (*given, window.limit))
+
+
+def _read(
+    db: sqlite3.Connection,
+    columns: str,
+    which: tuple[str, tuple[str, ...]],
+    given: Sequence[str | bytes | int],
+) -> list[Row]:
+    """Raises `Damaged` where one of them cannot be read."""
+
+    def look() -> list[Row]:
+        (text,) = db.execute(_joined(columns, *which), given).fetchone()
+        return read_rows(text)
+
+    def suspects() -> list[int]:
+        return [n for (n,) in db.execute(_joined("numbers", *which), given)]
+
+    return reading(look, suspects)
 
 
 def _found(view: View) -> str:

@@ -51,11 +51,15 @@ SELECT '[' || coalesce(group_concat('[' || n || ',' || progress || ']'), '') || 
 FROM (
   SELECT task.n, task.progress
 
+-- name: numbers
+SELECT n FROM (
+  SELECT task.n
+
 -- name: basic
 SELECT '[' || coalesce(group_concat('[' || n || ',' || progress || ',' || body || ']'), '') || ']'
 FROM (
   SELECT task.n, task.progress,
-    (SELECT body FROM event WHERE event.n = task.n AND seq = 1) AS body
+    coalesce((SELECT body FROM event WHERE event.n = task.n AND seq = 1), 'null') AS body
 
 -- name: full
 SELECT '[' || coalesce(group_concat(
@@ -63,7 +67,7 @@ SELECT '[' || coalesce(group_concat(
 ), '') || ']'
 FROM (
   SELECT task.n, task.progress,
-    (SELECT body FROM event WHERE event.n = task.n AND seq = 1) AS body,
+    coalesce((SELECT body FROM event WHERE event.n = task.n AND seq = 1), 'null') AS body,
     (SELECT coalesce(group_concat(body), '') FROM (
       SELECT body FROM event INDEXED BY event_by_task
       WHERE event.n = task.n AND seq > 1
