@@ -16,7 +16,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),on_headers_complete,on_response_complete
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),startup,servers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench soak lock clean
+.PHONY: help setup check test proof demo bench soak lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
@@ -35,10 +35,15 @@ check: setup ## format, lint, layers, types twice, dead code, docs, lock
 	$(BIN)/python scripts/lock.py --check
 
 test: setup ## all tests, with a container engine (started where none answers) and coverage
+	@scripts/tools.sh
 	@rm -f .coverage .coverage.*
 	scripts/engine.sh with test -- $(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered
+
+proof: setup ## the proofs of safety, ten times as long as in the tests
+	@scripts/tools.sh
+	FUNNEL_PROOF=10 scripts/engine.sh with test -- $(BIN)/python -m pytest tests/security $(ARGS)
 
 demo: ## a real task in a real container, from nothing; leaves nothing running
 	@scripts/demo.sh
