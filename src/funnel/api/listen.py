@@ -43,6 +43,8 @@ class Door(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nothing here asks who the client is, and any client could say that it is a proxy.
+            proxy_headers=False,
             timeout_keep_alive=round(limits.idle_seconds),
             # Those that last longer have been cut off by then.
             timeout_graceful_shutdown=DRAIN + 1,
