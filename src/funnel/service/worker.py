@@ -122,7 +122,7 @@ class Worker:
             fence=fence,
             place=Workplace.of(Path(self.settings.work_dir), task.id, fence),
             runtime=self.runtime,
-            image=task.executors[0].image,
+            image=task.executors[0].image if task.executors else "",
             grace=self.settings.stop_grace,
             keep_files=self.settings.leave_work_dir,
         )
