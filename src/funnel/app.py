@@ -167,7 +167,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             database=database,
             backend=backend,
             submit=submit,
-            hub=Hub(database),
+            hub=Hub(database, most=_waiting(config.server)),
             storage=storage,
             metrics=opening.host.metrics,
             loops=loops,
@@ -217,6 +217,11 @@ async def _until_broken(
     if broken.done():
         raise Unavailable(broken.result())
     broken.cancel()
+
+
+def _waiting(settings: ServerSettings) -> int:
+    """Requests that may wait for news; the other connections are there for the rest."""
+    return max(1, connections_allowed(settings.max_connections) * 3 // 4)
 
 
 def _connections(settings: ServerSettings) -> Connections:

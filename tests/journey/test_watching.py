@@ -111,7 +111,7 @@ def test_events_go_on_over_a_kill_without_a_gap_or_a_repetition(
 def test_a_thousand_waits_cost_little_and_end_together(
     make_server: Callable[..., Server], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = make_server("--Compute", "noop")
+    server = make_server("--Compute", "noop", "--Server.MaxConnections", "2000")
     server.http.get("/metrics")
     before = held(server)
     made = [server.create(["true"]) for _ in range(2)]

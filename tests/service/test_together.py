@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from funnel.service.together import lingering, undisturbed
+from funnel.service.together import first_of, lingering, undisturbed
 
 
 async def test_what_must_be_done_is_done_before_a_cancel_is_heard() -> None:
@@ -49,3 +49,32 @@ async def test_what_lingers_has_so_long_to_end(seconds: float, *, ends: bool) ->
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert said == (["ended"] if ends else [])
+
+
+async def test_the_first_to_end_stops_the_rest() -> None:
+    stopped = list[str]()
+
+    async def forever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append("stopped")
+
+    await first_of(asyncio.sleep(0), forever(), forever())
+    assert stopped == ["stopped"] * 2
+
+
+async def test_what_the_first_raises_is_raised_and_a_cancel_stops_all() -> None:
+    async def fail() -> None:
+        raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        await first_of(asyncio.Event().wait(), fail())
+    before = asyncio.all_tasks()
+    both = asyncio.create_task(first_of(asyncio.Event().wait(), asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks() - before) == 3
+    both.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await both
+    assert asyncio.all_tasks() == before

@@ -11,7 +11,7 @@ from funnel.ports import Live
 
 ALL: Final = TaskId("")
 """Stands for all tasks; no task has this id."""
-MOST: Final = 4096
+MOST: Final = 1000
 MOST_OF_ALL: Final = 64
 """Those who watch all tasks look into the database at each commit, so they are fewer."""
 
