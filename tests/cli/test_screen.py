@@ -40,6 +40,15 @@ def test_an_unfinished_line_is_left_alone_until_the_end(terminal: Terminal) -> N
     assert terminal.getvalue() == "50 %, 100 %\n"
 
 
+def test_a_task_does_not_command_the_terminal(terminal: Terminal) -> None:
+    screen = Screen(terminal, terminal)
+    screen.print(piece("\x1b[2J\x1b]52;c;aGk=\x07\x9b5n\u202eevil\b\t50 %\r100 %\n"))
+    screen.print(piece("\x1b[1;31merror\x1b[0m\n", Stream.STDERR))
+    said = terminal.getvalue()
+    assert {one for one in said if not one.isprintable()} == {"\t", "\r", "\n"}
+    assert said.endswith("\t50 %\r100 %\nerror\n")
+
+
 def test_elsewhere_there_is_only_the_output() -> None:
     out, err = io.StringIO(), io.StringIO()
     screen = Screen(out, err)

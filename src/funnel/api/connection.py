@@ -2,16 +2,18 @@
 
 import asyncio
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from funnel.api.answer import refusal
+from funnel.api.errors import HeadTooLarge
 from funnel.api.settings import Connections
-from funnel.core.error import Unavailable
+from funnel.core.error import FunnelError, Invalid, Unavailable
 
 QUIET: Final = 1.0
 """Seconds; who has been quiet for less is about to ask."""
@@ -30,16 +32,16 @@ class Crowd:
     """
 
     def __init__(self, limits: Connections) -> None:
-        self._limits = limits
+        self.limits = limits
         self._left = asyncio.Event()
         self._all = set[Connection]()
         self._quiet = dict[Connection, float]()
 
     def enter(self, one: "Connection", now: float) -> bool:
         """Whether there is a place for it."""
-        if len(self._all) >= self._limits.most:
+        if len(self._all) >= self.limits.most:
             self._make_place(now)
-        has_place = len(self._all) < self._limits.most
+        has_place = len(self._all) < self.limits.most
         self._all.add(one)
         self.quiet(one, now)
         return has_place
@@ -47,7 +49,7 @@ class Crowd:
     async def room(self) -> None:
         """Return when one more may be let in, be it to tell it that there is no place."""
         now = asyncio.get_running_loop().time
-        while len(self._all) >= self._limits.most + SPARE:
+        while len(self._all) >= self.limits.most + SPARE:
             self._left.clear()
             self._make_place(now())
             with suppress(TimeoutError):
@@ -77,10 +79,10 @@ class Crowd:
     def sweep(self, now: float) -> None:
         """Close those that take too long."""
         for one, since in tuple(self._quiet.items()):
-            if not one.is_idle and now - since > self._limits.header_seconds:
+            if not one.is_idle and now - since > self.limits.header_seconds:
                 one.close()
         for one in tuple(self._all):
-            if one.stuck_since is not None and now - one.stuck_since > self._limits.write_seconds:
+            if one.stuck_since is not None and now - one.stuck_since > self.limits.write_seconds:
                 one.abort()
 
     def abort_all(self) -> None:
@@ -109,6 +111,10 @@ class Connection(HttpToolsProtocol):
         self.is_idle = False
         """It has had its answer. How long it may be so is counted by uvicorn."""
         self.stuck_since: float | None = None
+        self._most = config.crowd.limits.head
+        self._awaits_headers = False
+        self._head = 0
+        """Bytes that have come of a request whose headers are not complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -124,16 +130,44 @@ class Connection(HttpToolsProtocol):
             self.is_idle = False
             self._crowd.quiet(self, self.loop.time())
         super().data_received(data)
+        if self._awaits_headers:
+            self._head += len(data)
+            if self._head > self._most:
+                self._end(_too_large(self._most))
+
+    def on_message_begin(self) -> None:
+        self._awaits_headers, self._head = True, 0
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._awaits_headers = False
         self._crowd.busy(self)
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > self._most:
+            self.app = _answering(_too_large(self._most))
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._end(Invalid(msg))
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.response_complete:
             self.is_idle = True
             self._crowd.quiet(self, self.loop.time())
+
+    def _end(self, error: FunnelError) -> None:
+        """Say why, where no request has been read to which one could answer."""
+        answer = refusal(error)
+        status = HTTPStatus(answer.status_code)
+        lines = (
+            f"HTTP/1.1 {status} {status.phrase}",
+            "content-type: application/json",
+            f"content-length: {len(answer.body)}",
+            "connection: close",
+        )
+        self.transport.write("\r\n".join((*lines, "", "")).encode() + bytes(answer.body))
+        self.transport.close()
 
     def pause_writing(self) -> None:
         self.stuck_since = self.loop.time()
@@ -157,6 +191,18 @@ class Connection(HttpToolsProtocol):
 async def full(scope: Scope, receive: Receive, send: Send) -> None:
     """For who comes when there is no place."""
     await asyncio.sleep(TURN)
-    response = refusal(Unavailable("the server has as many connections as it takes"))
-    response.headers["Connection"] = "close"
-    await response(scope, receive, send)
+    error = Unavailable("the server has as many connections as it takes")
+    await _answering(error)(scope, receive, send)
+
+
+def _answering(error: FunnelError) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = refusal(error)
+        response.headers["Connection"] = "close"
+        await response(scope, receive, send)
+
+    return app
+
+
+def _too_large(most: int) -> HeadTooLarge:
+    return HeadTooLarge(f"the URL and headers of a request may have at most {most} bytes")

@@ -31,6 +31,8 @@ class Connections(Value, kw_only=True):
     """How many there may be, and how slow."""
 
     most: int = 1000
+    head: int = 64 * 1024
+    """Bytes of a request before its body: its URL, and the names and values of its headers."""
     header_seconds: float = 10.0
     """For the headers of a request to arrive."""
     idle_seconds: float = 60.0

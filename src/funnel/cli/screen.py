@@ -1,5 +1,6 @@
 """Output as it comes, and below it one line that says how far things are."""
 
+import re
 import sys
 from typing import Final, TextIO
 
@@ -9,10 +10,27 @@ from funnel.core.container import Stream
 CLEAR: Final = "\r\x1b[K"
 LOST: Final = "[some output is missing here: it came faster than it is kept]\n"
 
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROL: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def harmless(text: str) -> str:
+    r"""
+    The text without what a terminal would obey; ends of lines and tabs stay.
+
+    >>> harmless("a\x1b[31mred\x1b[0m\x1b]0;title\x07\n")
+    'ared�]0;title�\n'
+    """
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _COLOUR.sub("", text))
+
 
 class Screen:
     """
     Prints pieces of output; errors of a task go to `err`, all else to `out`.
+
+    At a terminal they are made harmless; elsewhere they are as the task wrote them.
 
     The line below is shown at a terminal only, and not while a line of output is unfinished.
     """
@@ -28,7 +46,7 @@ class Screen:
         to = self._err if piece.stream is Stream.STDERR else self._out
         if piece.lost:
             self._err.write(LOST)
-        to.write(piece.text)
+        to.write(harmless(piece.text) if to.isatty() else piece.text)
         to.flush()
         self._unfinished = not piece.text.endswith("\n")
 
