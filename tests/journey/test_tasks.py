@@ -54,7 +54,8 @@ def test_output_is_seen_while_the_task_runs(server: Server) -> None:
 
 def test_cancel_in_the_middle_of_three_executors(server: Server) -> None:
     task_id = server.create(["echo", "one"], ["sleep", "100"], ["echo", "three"])
-    until(lambda: len(log(server.get(task_id))["logs"]) == 2 and len(containers(task_id)) == 1)
+    until(lambda: len(log(server.get(task_id))["logs"]) == 2)
+    until(lambda: [one["State"] for one in containers(task_id)].count("running") == 1)
     assert server.state(task_id) == "RUNNING"
     server.cancel(task_id)
     assert server.state(task_id) == "CANCELED"
@@ -159,7 +160,7 @@ def test_a_killed_server_finds_its_container_again(make_server: Callable[..., Se
     task = server.wait(task_id)
     assert task["state"] == "COMPLETE", log(task)["system_logs"]
     assert log(task)["logs"][0]["stdout"] == "".join(f"{i}\n" for i in range(1, 9))
-    assert not containers(task_id)
+    until(lambda: not containers(task_id))
 
 
 def test_nothing_is_left_behind(server: Server) -> None:

@@ -327,3 +327,39 @@ async def test_a_worker_by_itself_tries_again_too(bench: Bench, programs: Progra
         State.COMPLETE,
         ["1 left\n", "0 left\n"],
     )
+
+
+async def test_the_next_container_is_at_hand_and_starts_in_its_turn(
+    bench: Bench, programs: Programs
+) -> None:
+    """While the first runs, the second is there, marked by nobody; the one before goes."""
+    gate = asyncio.Event()
+
+    async def program(inside: Inside) -> int:
+        await inside.write(b"here\n")
+        await gate.wait()
+        return 0
+
+    programs["gate"] = program
+    task_id = await bench.create(step("hello"), step("gate"), step("hello"))
+
+    async def has_made_room() -> bool:
+        known = await bench.containers(task_id)
+        return [(name, one.started) for name, one in sorted(known.items())] == [
+            (f"{task_id}-1", True),
+            (f"{task_id}-2", False),
+        ]
+
+    async with bench.working(task_id) as work:
+        await bench.until(has_made_room)
+        assert len((await bench.see(task_id)).logs[0].logs) == 2
+        gate.set()
+        await work
+    assert codes(await bench.see(task_id)) == [0, 0, 0]
+    assert not await bench.containers(task_id)
+
+
+async def test_a_container_made_early_goes_with_the_failure_before_it(bench: Bench) -> None:
+    task = await bench.run(step("fail"), step("hello"))
+    assert codes(task) == [3]
+    assert not await bench.containers(task.id)

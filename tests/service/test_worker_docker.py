@@ -261,8 +261,9 @@ async def test_the_next_worker_goes_on_with_the_same_container(bench: Bench) -> 
     async with bench.working(task_id) as work:
         await bench.prints(task_id, "before\n")
         await stopped(work)
-    (only,) = (await bench.containers(task_id)).values()
-    assert only.running
+    known = await bench.containers(task_id)
+    assert [known[name].running for name in sorted(known)] == [True, False]
+    only = known[f"{task_id}-0"]
     (bench.work / task_id / "1" / "root" / "go" / "on").touch()
     await bench.runtime.wait(only.id)
     await bench.work_on(task_id)

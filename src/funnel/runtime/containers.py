@@ -83,6 +83,7 @@ class DockerRuntime:
         self._now = now
         self._version: _Version | None = None
         self._unseen = set[str]()
+        self._ended: dict[str, State] = {}
         self._gauges = Gauges()
 
     async def pull(self, image: str) -> None:
@@ -144,7 +145,7 @@ class DockerRuntime:
             try:
                 state = await self._look(container_id, patience)
                 if state.ended:
-                    exited = await self._exited(container_id)
+                    exited = await self._exited(container_id, state)
                     break
                 patience.renew()
                 if state.waiting:
@@ -170,6 +171,7 @@ class DockerRuntime:
 
     async def remove(self, container_id: str, *, grace: timedelta) -> None:
         self._unseen.discard(container_id)
+        self._ended.pop(container_id, None)
         self._gauges.forget(container_id)
         try:
             if grace > timedelta(0):
@@ -245,8 +247,7 @@ class DockerRuntime:
             return ""
         return await last_words(self._engine, container_id) or f"it ended with {exited.code}"
 
-    async def _exited(self, container_id: str) -> Exited:
-        state = await self._state(container_id)
+    async def _exited(self, container_id: str, state: State) -> Exited:
         code, reason = state.exit_code, state.error
         if not reason and may_be_of_init(code):
             code, reason = of_init(code, await last_words(self._engine, container_id))
@@ -290,11 +291,13 @@ class DockerRuntime:
         return (await inspect(self._engine, container_id)).state
 
     async def _look(self, container_id: str, patience: Patience) -> State:
-        """Its state; it is remembered where it has ended while the engine was gone."""
-        state = await self._state(container_id)
+        """Its state; an end is remembered, and whether it came while the engine was gone."""
+        state = self._ended.get(container_id) or await self._state(container_id)
         self._gauges.watch(container_id, state.pid)
-        if patience.was_tried() and state.ended:
-            self._unseen.add(container_id)
+        if state.ended:
+            self._ended[container_id] = state
+            if patience.was_tried():
+                self._unseen.add(container_id)
         return state
 
     async def _agreed(self) -> Site:

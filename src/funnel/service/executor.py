@@ -45,6 +45,8 @@ from funnel.service.workplace import Workplace
 NOW: Final = timedelta(0)
 LINGER: Final = 1.0
 """Seconds for a start, and for its standard input, that a stop of the server would tear apart."""
+MAKING: Final = 5.0
+"""The same for the making of a container."""
 SHELL: Final = ("/bin/sh", "-c")
 SHOWN: Final = 4096
 """No more of a command than this is repeated in the system log."""
@@ -90,20 +92,22 @@ class Run:
         self._timed_out = False
         self._name = f"{bench.task.id}-{index}"
 
-    async def to_exit(self) -> None:
-        """Its end is on disk, the container gone, and its output where the task wants it."""
+    async def to_exit(self, before: str = "") -> str:
+        """
+        Its end is noted and its output where the task wants it; the id of the container, if any.
+
+        The container stays until that note is on disk: it is to be removed by the next executor,
+        which gets it as `before`, or with the attempt.
+        """
         bench = self._bench
         plan = await self._plan()
         try:
             container_id = await self._ready(plan)
-            await self._ended(container_id, plan)
+            await self._ended(container_id, plan, before)
         except CannotStart as error:
-            await bench.journal.record(*self._refused(error))
-            await self._remove()
-            return
-        # The task has all it wanted of it; what stays now is removed with the attempt.
-        with suppress(FunnelError, OSError):
-            await bench.runtime.remove(container_id, grace=NOW)
+            await bench.journal.note(*self._refused(error))
+            return ""
+        return container_id
 
     async def _plan(self) -> Plan:
         """With a place to work in, where the image has none at that path."""
@@ -124,13 +128,17 @@ class Run:
             self._started = found.started
             return found.id
         bench, index = self._bench, self._index
-        container_id = await bench.runtime.create(self._container(plan))
+        container_id = await self._make(plan)
         await bench.journal.record(
             ExecutorStarted(bench.task.id, bench.now(), index),
             bench.logged(index, "Running command", cmd=self._shown()),
         )
         self._marked = True
         return container_id
+
+    async def _make(self, plan: Plan) -> str:
+        # One that is made after the attempt has been cleared away would stay.
+        return await lingering(self._bench.runtime.create(self._container(plan)), MAKING)
 
     async def _found(self) -> Found:
         bench = self._bench
@@ -142,15 +150,15 @@ class Run:
     def _lost(self) -> Lost:
         return Lost(f"container {self._name} is gone, and what it did is unknown")
 
-    async def _ended(self, container_id: str, plan: Plan) -> None:
-        """Its end is on disk on return."""
+    async def _ended(self, container_id: str, plan: Plan, before: str) -> None:
         bench = self._bench
         source = Source(bench.task.id, self._index, bench.now)
         capturing = await asyncio.to_thread(
             Capturing, source, bench.place.private, bench.pace, frozenset(self._wanted())
         )
         try:
-            exited = await self._watched(container_id, plan, capturing)
+            async with alongside(self._clear_away(before)):
+                exited = await self._watched(container_id, plan, capturing)
         except NotFound as error:
             raise self._lost() from error
         finally:
@@ -162,14 +170,14 @@ class Run:
         try:
             await self._place(capturing, plan)
         except (FunnelError, OSError) as error:
-            await bench.journal.record(*self._facts(exited))
+            await bench.journal.note(*self._facts(exited))
             if not exited.code:
                 raise
             await bench.journal.note(
                 bench.logged(self._index, "output not kept", Level.ERROR, error=str(error))
             )
             return
-        await bench.journal.record(*self._facts(exited))
+        await bench.journal.note(*self._facts(exited))
 
     async def _place(self, capturing: Capturing, plan: Plan) -> None:
         wanted: dict[str, list[Path]] = {}
@@ -195,6 +203,7 @@ class Run:
                 lingering(self._begin(container_id, stdin, begun), LINGER),
                 self._follow(container_id, capturing, begun),
                 self._describe(),
+                self._make_next(begun),
             ]
             async with alongside(
                 capturing.tell_forever(self._bench.journal.record),
@@ -213,6 +222,26 @@ class Run:
             mark = self._bench.place.fed(self._index)
             await self._bench.runtime.feed(container_id, stdin, fed=mark.touch)
             await asyncio.to_thread(mark.touch)
+
+    async def _clear_away(self, container_id: str) -> None:
+        """Our mark is on disk, and so is its end; what stays now is removed with the attempt."""
+        if container_id:
+            with suppress(FunnelError, OSError):
+                await self._bench.runtime.remove(container_id, grace=NOW)
+
+    async def _make_next(self, begun: asyncio.Event) -> None:
+        """
+        Have the next container at hand; where that fails now, it is made in its turn.
+
+        Not one with a working directory, for which there may be something to make first.
+        """
+        bench, index = self._bench, self._index + 1
+        executors = bench.task.executors
+        if index == len(executors) or executors[index].workdir:
+            return
+        await begun.wait()
+        with suppress(FunnelError, OSError):
+            await Run(bench, index, None)._make(bench.plan)
 
     async def _until_time_is_up(self, container_id: str, begun: asyncio.Event) -> None:
         """Then stop it; what it prints till its end is kept."""
@@ -310,12 +339,6 @@ class Run:
             MetadataAdded(task_id, now, {key(index, NEVER_RAN): YES}),
             ExecutorExited(task_id, now, index, error.code),
         )
-
-    async def _remove(self) -> None:
-        """Remove the container, if there is one."""
-        for one in await self._bench.runtime.found(task_id=self._bench.task.id):
-            if one.name == self._name:
-                await self._bench.runtime.remove(one.id, grace=NOW)
 
     def _shown(self) -> str:
         shown = shlex.join(self._executor.command)

@@ -45,7 +45,8 @@ class Remains:
 
     async def clear_before(self) -> None:
         """Remove what runs of earlier attempts, whose names are needed now."""
-        await self._remove(self.fence - 1)
+        if self.fence > 1:
+            await self._remove(self.fence - 1)
 
     async def _remove(self, most: int) -> None:
         found = await self.runtime.found(task_id=self.task_id)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from funnel.core.container import Stream
-from funnel.core.event import Batch, Change, Created, Printed, StateChanged
+from funnel.core.event import Batch, Change, Created, Printed, Requeued, StateChanged
 from funnel.core.fold import Progress, begin, extend
 from funnel.core.query import Scope, View
 from funnel.core.state import State, is_final
@@ -66,17 +66,19 @@ class Solo:
         return self._progress
 
     async def append(self, batch: Batch) -> Progress:
+        attempt = self._progress.fence
         self._progress, news = extend(self._progress, batch)
         for one in news:
             if isinstance(one, Printed):
-                self._print(one)
+                self._print(attempt, one)
             else:
                 self._events.append(one)
+                attempt += isinstance(one, Requeued)
         return self._progress
 
-    def _print(self, piece: Printed) -> None:
+    def _print(self, attempt: int, piece: Printed) -> None:
         """Keep it, and forget what lies before all that need be kept."""
-        where = (self._progress.fence, piece.index, piece.stream)
+        where = (attempt, piece.index, piece.stream)
         before = self._printed.get(where, ())
         kept = (*(one for one in before if one.start < piece.start), piece)
         self._printed[where] = tuple(one for one in kept if one.end > piece.end - piece.keep)

@@ -188,13 +188,14 @@ class Try:
 
     async def _steps(self, journal: Journal, before: Progress) -> Outcome:
         if before.state is State.QUEUED:
-            await self._begin(journal, before)
+            await journal.note(*self._beginning(before))
         await self._place.make()
         bench = await self._bench(journal)
         if before.state is not State.RUNNING:
-            await self._remains.clear_before()
             with self._timed(STAGING):
-                await self._prepare(bench)
+                # The first word goes to disk while the work begins.
+                await together([journal.record(), self._prepare(bench)])
+            await journal.note(StateChanged(self._task.id, self._worker.now(), State.RUNNING))
         with self._timed(RUNNING):
             outcome = await self._execute(bench)
         if before.logs[-1].logs:
@@ -214,12 +215,12 @@ class Try:
         finally:
             self._spent[what] = seconds(time.monotonic() - began)
 
-    async def _begin(self, journal: Journal, before: Progress) -> None:
+    def _beginning(self, before: Progress) -> tuple[Change, ...]:
         task_id, now = self._task.id, self._worker.now()
         queued = before.logs[-2].end_time if before.logs[1:] else self._task.creation_time
         waited = (now - (queued or now)).total_seconds()
         metadata = {"hostname": self._worker.hostname, WAITING: seconds(waited)}
-        await journal.record(
+        return (
             StateChanged(task_id, now, State.INITIALIZING),
             self._logged("Version", Level.INFO, {"Version": version("funnel-tes")}),
             MetadataAdded(task_id, now, metadata),
@@ -264,6 +265,7 @@ class Try:
 
     async def _prepare(self, bench: Bench) -> None:
         """Bring inputs and images, both at once."""
+        await self._remains.clear_before()
         images = dict.fromkeys(one.image for one in self._task.executors)
         await together(
             [
@@ -271,7 +273,6 @@ class Try:
                 *(self._pull(image) for image in images),
             ]
         )
-        await bench.journal.note(StateChanged(self._task.id, self._worker.now(), State.RUNNING))
 
     async def _pull(self, image: str) -> None:
         began = self._worker.now()
@@ -279,10 +280,11 @@ class Try:
         self._worker.metrics.pulled((self._worker.now() - began).total_seconds())
 
     async def _execute(self, bench: Bench) -> Outcome:
+        container_id = ""
         for index, executor in enumerate(self._task.executors):
             known = _known(bench.journal.progress.logs[-1], index)
             if not known or known.exit_code is None:
-                await Run(bench, index, known).to_exit()
+                container_id = await Run(bench, index, known).to_exit(container_id)
             failed = failure(bench.journal.progress.logs[-1], index)
             if failed.timed_out or (failed.code and not executor.ignore_error):
                 return failed
