@@ -1,15 +1,17 @@
 """Putting the parts together: the only module that knows every part."""
 
 import asyncio
+import fcntl
 import hashlib
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +70,29 @@ def _files_of(config: Config) -> tuple[Path, ...]:
     )
 
 
+@contextmanager
+def _held_work_dir(path: Path) -> Generator[None]:
+    """
+    Keep it to this process; better refused now than with every task.
+
+    Two servers on it would take each other's containers for leftovers.
+    """
+    _make_work_dir(path)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Unavailable(
+            f"Worker.WorkDir {path} is in use by another server; stop that one, or give this one"
+            " another directory"
+        ) from error
+    else:
+        yield
+    finally:
+        os.close(directory)
+
+
 def _make_work_dir(path: Path) -> None:
-    """Better refused now than with every task."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         writable = os.access(path, os.W_OK | os.X_OK)
@@ -135,8 +158,8 @@ class Parts:
 @asynccontextmanager
 async def server(config: Config) -> AsyncGenerator[Parts]:
     """Everything the server is made of, opened in order, working, and closed in reverse."""
-    await asyncio.to_thread(_make_work_dir, Path(config.worker.work_dir))
     async with AsyncExitStack() as stack:
+        stack.enter_context(_held_work_dir(Path(config.worker.work_dir)))
         opening = Opening(stack, config)
         database: Database = await opening.open("database", config.database)
         storage = await opening.storage()
@@ -196,8 +219,20 @@ async def serve(config: Config) -> None:
         async with server(config) as parts:
             door = Door(_api(parts), _connections(config.server), parts.hub.close)
             port = sockets[0].getsockname()[1]
+            _warn_of_strangers(config.server, sockets)
             log.info("serving TES at http://%s:%d", config.server.host_name, port)
             await _until_broken(door, sockets, parts, ending)
+
+
+def _warn_of_strangers(settings: ServerSettings, sockets: list[socket.socket]) -> None:
+    reached = [one.getsockname()[0] for one in sockets]
+    if settings.open_access or all(ip_address(one).is_loopback for one in reached):
+        return
+    log.warning(
+        "everybody who reaches %s may run containers here and read all tasks: there are no"
+        " accounts. Listen at localhost, or say with Server.OpenAccess that this is wanted",
+        ", ".join(reached),
+    )
 
 
 async def _until_broken(

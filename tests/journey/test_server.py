@@ -1,6 +1,7 @@
 """What a server does besides running one task: many tasks, other paths, stopping and starting."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -111,13 +112,22 @@ def test_a_stop_in_the_moment_of_a_start_tears_nothing_apart(
         assert [one["stdout"] for one in task["logs"][0]["logs"]] == ["fed\n", "fed\n"]
 
 
-def test_a_second_server_on_one_database_is_refused(make_server: Callable[..., Server]) -> None:
+@pytest.mark.parametrize(
+    ("database", "work", "words"),
+    [
+        ("funnel.db", "other", "database .* is in use by another server"),
+        ("other.db", "work", r"Worker.WorkDir .* is in use by another server"),
+    ],
+)
+def test_a_second_server_on_one_database_or_work_directory_is_refused(
+    make_server: Callable[..., Server], database: str, work: str, words: str
+) -> None:
     first = make_server()
     done = subprocess.run(
         [
             *(sys.executable, "-m", "funnel", "server", "run"),
-            *("--SQLite.Path", str(first.home / "funnel.db")),
-            *("--Server.HTTPPort", "0", "--Worker.WorkDir", str(first.home / "other")),
+            *("--SQLite.Path", str(first.home / database)),
+            *("--Server.HTTPPort", "0", "--Worker.WorkDir", str(first.home / work)),
         ],
         capture_output=True,
         text=True,
@@ -125,7 +135,7 @@ def test_a_second_server_on_one_database_is_refused(make_server: Callable[..., S
         check=False,
     )
     assert done.returncode == 1
-    assert "in use by another server" in done.stderr
+    assert re.search(words, done.stderr)
     assert "Traceback" not in done.stderr
 
 

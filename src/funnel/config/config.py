@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from funnel.config.known import OWN, root, sections
 from funnel.config.reading import Partial, Reader, build, merged
 from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET, SINKS
+from funnel.config.sane import problems
 from funnel.config.sections import Logger, RPCClient, Server, TaskAccess, Top
 from funnel.config.shape import near
 from funnel.config.sources import Flags, Tree, from_environment, from_file, from_flags
@@ -77,6 +78,7 @@ def read(sources: Sequence[tuple[str, Tree]]) -> Config:
 
 def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence[str]) -> Config:
     parts = {name: build(cls, given.get(name, Partial()), name) for name, cls in known.items()}
+    _refuse(tuple(problems(parts)))
     chosen, more = _chosen(given)
     server, rpc = _as(Server, parts), _as(RPCClient, parts)
     if server.task_access is not TaskAccess.ALL:

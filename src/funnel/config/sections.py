@@ -55,6 +55,8 @@ class Server(Value, kw_only=True, rename=display):
     """0 lets the system choose a free one."""
     rpc_port: Port = 9090
     """For workers and nodes; not in use yet."""
+    open_access: bool = False
+    """Say nothing of it that everybody who reaches the server may use it."""
     max_connections: Some = 1000
     """Open at once; a new one takes the place of one that is idle, or is told to come again."""
     max_creates: Some = 256

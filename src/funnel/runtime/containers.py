@@ -36,7 +36,7 @@ from funnel.runtime.images import DockerImages
 from funnel.runtime.output import follow, last_words
 from funnel.runtime.patience import Patience
 from funnel.runtime.recipe import Site, eraser, recipe
-from funnel.runtime.settings import Settings, checked
+from funnel.runtime.settings import Settings
 from funnel.runtime.state import State, inspect
 from funnel.runtime.stdin import feed, first_of
 
@@ -312,7 +312,7 @@ class DockerRuntime:
 @asynccontextmanager
 async def opened(settings: Settings, host: Host) -> AsyncGenerator[DockerRuntime]:
     where = await asyncio.to_thread(
-        lambda: list(candidates(checked(settings).host, os.environ, Path.home()))
+        lambda: list(candidates(settings.host, os.environ, Path.home()))
     )
     async with engine_at(where, settings.timeout.total_seconds()) as engine:
         runtime = DockerRuntime(engine, settings, host.deployment, host.now)

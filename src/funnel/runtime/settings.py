@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from funnel.core.error import Invalid
 from funnel.core.value import Value
+from funnel.runtime.address import address
 
 NOBODY = "65534:65534"
 
@@ -46,17 +47,22 @@ class Settings(Value, kw_only=True, rename="pascal"):
     entrypoint: Entrypoint = Entrypoint.TASK
     """task: the command replaces the entry point of the image; image: it is appended to that."""
 
-
-def checked(settings: Settings) -> Settings:
-    """Raises `Invalid` for what only shows when settings are seen together."""
-    root = settings.user.partition(":")[0] in {"root", "0"}
-    if root and settings.profile is Profile.STRICT:
-        raise Invalid(
-            f"Docker.User {settings.user!r} is root, which Docker.Profile 'strict' does not allow;"
-            " leave it empty, or name another user"
-        )
-    if settings.pids_limit < 1:
-        raise Invalid(f"Docker.PidsLimit is {settings.pids_limit}, but must be 1 at least")
-    if settings.timeout <= timedelta(0) or settings.pull_timeout <= timedelta(0):
-        raise Invalid("Docker.Timeout and Docker.PullTimeout must be longer than nothing")
-    return settings
+    def __post_init__(self) -> None:
+        """Raises `Invalid` for what only shows when settings are seen together."""
+        strict = self.profile is Profile.STRICT
+        if strict and self.user.partition(":")[0] in {"root", "0"}:
+            raise Invalid(
+                f"Docker.User {self.user!r} is root, which Docker.Profile 'strict' does not allow;"
+                " leave it empty, or name another user"
+            )
+        if strict and self.network not in {"default", "none"}:
+            raise Invalid(
+                f"Docker.Network is {self.network!r}, but Docker.Profile 'strict' has none;"
+                " leave it out, or take the profile 'standard'"
+            )
+        if self.pids_limit < 1:
+            raise Invalid(f"Docker.PidsLimit is {self.pids_limit}, but must be 1 at least")
+        if self.timeout <= timedelta(0) or self.pull_timeout <= timedelta(0):
+            raise Invalid("Docker.Timeout and Docker.PullTimeout must be longer than nothing")
+        if self.host:
+            address(self.host, "Docker.Host", {})

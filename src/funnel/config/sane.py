@@ -1,0 +1,70 @@
+"""Settings that are well-formed one by one, and contradict each other or are not safe."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from funnel.core.error import Problem
+from funnel.core.value import Value
+
+NOTHING = timedelta(0)
+
+
+def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
+    """What is wrong, each with the way out; `parts` are settings by section."""
+    yield from _times(parts["Server"])
+    yield from _places(parts)
+    yield from _slots(parts.get("Local"))
+
+
+def _times(server: Any) -> Iterator[Problem]:
+    for name in ("header_timeout", "body_timeout", "idle_timeout"):
+        if getattr(server, name) <= NOTHING:
+            setting = f"Server.{_camel(name)}"
+            yield Problem(setting, "must be longer than nothing, or no client gets through")
+
+
+def _places(parts: Mapping[str, Any]) -> Iterator[Problem]:
+    own = {
+        "Worker.WorkDir": parts["Worker"].work_dir,
+        "SQLite.Path": parts["SQLite"].path,
+        "Logger.OutputFile": parts["Logger"].output_file,
+    }
+    for setting in ("Worker.WorkDir", "SQLite.Path"):
+        if not own[setting]:
+            yield Problem(setting, "is empty: name a place on a local disk")
+    paths = {setting: _real(text) for setting, text in own.items() if text}
+    if paths.get("Worker.WorkDir") == Path("/"):
+        yield Problem("Worker.WorkDir", "is /: name a directory that only the server uses")
+    if paths.get("Logger.OutputFile") == paths.get("SQLite.Path", 0):
+        yield Problem("Logger.OutputFile", "is the database: name another file")
+    yield from _shared(parts["LocalStorage"], paths)
+
+
+def _shared(files: Any, own: Mapping[str, Path]) -> Iterator[Problem]:
+    """Where tasks may write, nothing of the server may be."""
+    for name in ("allowed_dirs", "shared_dirs"):
+        if not all(one.strip() for one in getattr(files, name)):
+            yield Problem(f"LocalStorage.{_camel(name)}", "has an empty name; leave it out")
+    for shared in map(_real, files.shared_dirs):
+        for setting, path in own.items():
+            if path.is_relative_to(shared):
+                what = f"holds {setting}, and tasks may write there: share another directory"
+                yield Problem("LocalStorage.SharedDirs", f"{shared} {what}")
+
+
+def _slots(local: Any) -> Iterator[Problem]:
+    for name, whole in (("default_cpus", "cpus"), ("default_ram_gb", "ram_gb")):
+        most = getattr(local, whole)
+        if most and getattr(local, name) > most:
+            what = f"is more than Local.{_camel(whole)}: tasks that ask for nothing could not run"
+            yield Problem(f"Local.{_camel(name)}", what)
+
+
+def _camel(name: str) -> str:
+    return name.title().replace("_", "")
+
+
+def _real(text: str) -> Path:
+    return Path(text).resolve()

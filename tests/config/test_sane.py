@@ -1,0 +1,53 @@
+"""Settings that are unsafe or contradict each other are refused, with a name and a way out."""
+
+import pytest
+
+from funnel.config.config import read
+from funnel.config.sources import from_text
+from funnel.core.error import Invalid
+
+REFUSED = {
+    "Server: {HTTPPort: 65536}": r"Server\.HTTPPort",
+    "Server: {HTTPPort: -1}": r"Server\.HTTPPort",
+    "Server: {MaxConnections: 0}": r"Server\.MaxConnections",
+    "Server: {MaxCreates: 0}": r"Server\.MaxCreates",
+    "Server: {HeaderTimeout: 0s}": r"Server\.HeaderTimeout must be longer",
+    "Server: {BodyTimeout: 0s}": r"Server\.BodyTimeout must be longer",
+    "Server: {IdleTimeout: 0s}": r"Server\.IdleTimeout must be longer",
+    "Server: {IdleTimeout: -1s}": r"Server\.IdleTimeout",
+    "Database: oracle": "Database: 'oracle' is not known",
+    "Compute: lokal": "Compute: 'lokal' is not known, did you mean local",
+    "Compute: slurm": "Compute: 'slurm' is not supported yet",
+    "Runtime: dokcer": "Runtime: 'dokcer' is not known, did you mean docker",
+    "EventWriters: [lgo]": "EventWriters: 'lgo' is not known",
+    "Worker: {WorkDir: ''}": r"Worker\.WorkDir is empty: name a place",
+    "Worker: {WorkDir: /}": r"Worker\.WorkDir is /: name a directory",
+    "Worker: {LogTailSize: -1}": r"Worker\.LogTailSize",
+    "Worker: {StopGrace: -10s}": r"Worker\.StopGrace",
+    "Worker: {MaxParallelTransfers: 0}": r"Worker\.MaxParallelTransfers",
+    "SQLite: {Path: ''}": r"SQLite\.Path is empty: name a place",
+    "SQLite: {Readers: 0}": r"SQLite\.Readers",
+    "{SQLite: {Path: /d/db}, Logger: {OutputFile: /d/./db}}": r"OutputFile is the database",
+    "LocalStorage: {AllowedDirs: ['']}": r"LocalStorage\.AllowedDirs has an empty name",
+    "LocalStorage: {SharedDirs: ['']}": r"LocalStorage\.SharedDirs has an empty name",
+    "LocalStorage: {SharedDirs: [/]}": r"LocalStorage\.SharedDirs / holds Worker\.WorkDir",
+    "{LocalStorage: {SharedDirs: [/d]}, SQLite: {Path: /d/x/db}}": r"/d holds SQLite\.Path",
+    "{LocalStorage: {SharedDirs: [/d]}, Worker: {WorkDir: /d}}": r"/d holds Worker\.WorkDir",
+    "{LocalStorage: {SharedDirs: [/d]}, Logger: {OutputFile: /d/log}}": r"/d holds Logger\.Out",
+    "Local: {Cpus: 2, DefaultCpus: 3}": r"Local\.DefaultCpus is more than Local\.Cpus",
+    "Local: {RamGb: 2, DefaultRamGb: 3}": r"Local\.DefaultRamGb is more than Local\.RamGb",
+    "Local: {Cpus: -1}": r"Local\.Cpus",
+    "Docker: {Host: here}": r"Docker\.Host is 'here', .*give unix:///path",
+    "Docker: {Profile: strict, User: root}": r"Docker\.User 'root' is root",
+    "Docker: {Profile: strict, User: '0:0'}": r"Docker\.User '0:0' is root",
+    "Docker: {Profile: strict, Network: host}": r"Docker\.Network is 'host', but .*'strict'",
+    "Docker: {Profile: none}": r"Docker\.Profile expected one of",
+    "Docker: {PidsLimit: 0}": r"Docker\.PidsLimit is 0",
+    "Docker: {Timeout: 0s}": r"Docker\.Timeout and",
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_unsafe_or_contradictory_is_refused(text: str) -> None:
+    with pytest.raises(Invalid, match=REFUSED[text]):
+        read([("", from_text(text, where="funnel.yaml"))])
