@@ -152,6 +152,16 @@ async def test_a_cancel_stops_one_that_runs_and_forgets_one_that_waits(
     await backend.cancel(jobs(a, b))
 
 
+async def test_a_cancel_of_what_a_dead_server_left_lets_a_worker_clear_up(
+    database: SqliteDatabase, backend: LocalBackend, crew: Crew
+) -> None:
+    """It comes before the attempt is taken up, which it never is once it is over."""
+    left, full = await attempts(database, *cpus(1, 2))
+    await backend.submit([full])
+    await backend.cancel(jobs(left))
+    await until(lambda: set(crew.began) == {left.task_id, full.task_id})
+
+
 async def test_a_cancel_at_once_gives_the_slot_back(
     database: SqliteDatabase, backend: LocalBackend, crew: Crew
 ) -> None:

@@ -28,6 +28,8 @@ WINDOW: Final = 1000
 TRIES: Final = 5
 """Times that the worker of one attempt may fail by a fault of its own."""
 
+NOTHING: Final = Slot(0.0, 0)
+
 Key: TypeAlias = tuple[TaskId, int]
 
 
@@ -90,9 +92,11 @@ class LocalBackend:
 
     async def cancel(self, jobs: Sequence[Job]) -> None:
         for key in {(job.task_id, job.fence) for job in jobs}:
-            self._waiting.pop(key, None)
             if key in self._running:
                 _stop(self._running[key][1])
+            elif self._waiting.pop(key, None) is None:
+                # Of a server before us, which may have left a container and files of it.
+                self._begin(Waiting(*key, NOTHING))
         self._fill()
 
     async def resume(self, jobs: Sequence[Job]) -> None:

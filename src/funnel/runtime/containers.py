@@ -329,6 +329,7 @@ def _found(one: _Listed, now: float) -> Found:
         labels=one.labels or {},
         started=one.state not in {"created", "configured"},
         running=one.state not in {"created", "configured", "exited", "dead", "stopped"},
-        age=max(0.0, now - one.created),
+        # In whole seconds, cut off: what may be younger than it looks is not called older.
+        age=max(0.0, now - one.created - 1.0),
         image=one.image_id,
     )

@@ -155,7 +155,7 @@ class Try:
 
     async def run(self, before: Progress) -> None:
         if is_final(before.state) or before.fence != self._fence:
-            await self._remains.clear()
+            await undisturbed(self._remains.clear())
             return
         metrics, began, end = self._worker.metrics, self._worker.now(), "LEFT"
         journal = Journal(self._worker.tasks, before, heard=self._worker.heard)
