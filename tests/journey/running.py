@@ -42,6 +42,7 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.flags = flags
+        self.under: list[str] = []
         self.database = home / "funnel.db"
         self.http = httpx.Client(base_url=self.url, timeout=30)
         self.files = home / "files"
@@ -49,6 +50,7 @@ class Server:
 
     def start(self) -> None:
         argv = [
+            *self.under,
             *(sys.executable, "-m", "funnel", "server", "run"),
             *("--Server.HTTPPort", str(self.port), "--Server.HostName", "127.0.0.1"),
             *("--Worker.WorkDir", str(self.home / "work"), "--Worker.LogUpdateRate", "100ms"),
