@@ -9,8 +9,11 @@ median of its repeats. A whole run writes `results.md`.
 
 import argparse
 import signal
+import subprocess
 import time
 from collections.abc import Mapping
+
+import httpx
 
 from bench import bulk, containers, door, lookups, noops, starts
 from bench.machine import describe
@@ -36,11 +39,16 @@ PARTS: Mapping[str, Part] = {
 
 
 def run(name: str, pace: Pace) -> list[Row]:
+    """The rows of a part, as far as it came; what stopped it is one of them."""
     heads(name)
     rows = list[Row]()
-    for row in PARTS[name](pace):
-        show(row)
-        rows.append(row)
+    try:
+        for row in PARTS[name](pace):
+            show(row)
+            rows.append(row)
+    except (OSError, RuntimeError, subprocess.SubprocessError, httpx.HTTPError) as error:
+        rows.append(Row(work=f"FAILED: {error!r}", unit="", repeats=[0]))
+        show(rows[-1])
     return rows
 
 

@@ -43,11 +43,11 @@ def _start(folder: Path, database: Path) -> Start:
     began = time.perf_counter()
     one = start(folder, *NOTHING, database=database)
     try:
-        answers(one)
-        served = time.perf_counter() - began
         with one.client() as client:
+            answers(one)
+            served = time.perf_counter() - began
             create(client, TASK)
-        created = time.perf_counter() - began
+            created = time.perf_counter() - began
         memory = one.memory()
         return Start(served, created, memory["Rss"], memory["Pss"])
     finally:
