@@ -60,8 +60,15 @@ class Mix:
 
     async def left(self) -> Sequence[str]:
         """The tasks that have not ended, after each had a minute's patience."""
-        states = await asyncio.gather(*(self._ended(one) for one in self.made))
-        return [one for one, ended in zip(self.made, states, strict=True) if not ended]
+        left, todo = list[str](), iter(self.made)
+
+        async def some() -> None:
+            for one in todo:
+                if not await self._ended(one):
+                    left.append(one)
+
+        await asyncio.gather(*(some() for _ in range(AT_ONCE)))
+        return left
 
     async def _task(self) -> None:
         """One task from its creation to its end, with what clients do about it meanwhile."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 
 from bench.measure import Aim, Pace, Row
-from bench.served import Served, create, load, post, served, until, wait
+from bench.served import Served, counts, create, load, post, served, until, wait
 
 TASKS = 2000
 CLIENTS = 32
@@ -39,13 +39,5 @@ def noops(pace: Pace) -> Iterator[Row]:
 def _rate(one: Served, client: httpx.Client, before: int) -> float:
     start = time.perf_counter()
     load(one.port, CLIENTS, [post("/tasks", NOOP)] * TASKS, endless=False)
-    until(lambda: _complete(client) >= before + TASKS, within=300, every=0.05)
+    until(lambda: counts(client)["COMPLETE"] >= before + TASKS, within=300, every=0.05)
     return TASKS / (time.perf_counter() - start)
-
-
-def _complete(client: httpx.Client) -> int:
-    """How many tasks are COMPLETE, by the server's metrics."""
-    for line in client.get("/metrics").text.splitlines():
-        if "tasks_state_count" in line and '"COMPLETE"' in line:
-            return round(float(line.split()[-1]))
-    return 0

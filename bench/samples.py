@@ -44,7 +44,7 @@ GROWTHS = (
 )
 """
 A slope is drawn through the whole time, so what comes and goes (connections, containers) does not
-count, and what leaks does: 3 MiB in seven minutes of 20,000 tasks are 150 bytes for each.
+count, and what leaks does: 3 MiB in five minutes of 15,000 tasks are 200 bytes for each.
 """
 MOST_LOG = 64 * MIB
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from bench.measure import Pace
 TICK = os.sysconf("SC_CLK_TCK")
 FINAL = frozenset({"COMPLETE", "EXECUTOR_ERROR", "SYSTEM_ERROR", "CANCELED"})
 MIB = 1 << 20
+COUNT = re.compile(r'\w*tasks_state_count\{state="(?P<state>\w+)"\} (?P<tasks>\S+)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +137,13 @@ def wait(client: httpx.Client, task_id: str) -> str:
 def state_of(client: httpx.Client, task_id: str, **asked: str) -> str:
     answer = client.get(f"/tasks/{task_id}", params={"view": "MINIMAL", **asked})
     return str(answer.json()["state"])
+
+
+def counts(client: httpx.Client) -> Mapping[str, int]:
+    """How many tasks are in each state, by the server's metrics."""
+    lines = client.get("/metrics").text.splitlines()
+    found = (COUNT.match(line) for line in lines)
+    return {one["state"]: round(float(one["tasks"])) for one in found if one}
 
 
 @contextmanager

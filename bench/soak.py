@@ -39,14 +39,14 @@ EVERY = 2.0
 """Seconds between samples."""
 KILLED = 0.4
 """The share of the time in which servers are killed."""
-WARM = 0.4
+WARM = 0.6
 """The share of the last life in which SQLite's caches may fill, up to 28 MiB."""
 MOST_OF_A_TASK = 4 * 1024
 PATIENCE = 180
 """Seconds for the sweep, which leaves alone what is younger than a minute."""
 KINDS: Mapping[str, tuple[Rates, Sequence[str]]] = {
     "containers": (Rates(creates=1, gets=20, lists=1), ("--Local.Cpus", "4")),
-    "no-op": (Rates(creates=50, gets=50, lists=2), ("--Runtime", "nothing", "--Local.Cpus", "16")),
+    "no-op": (Rates(creates=50, gets=50, lists=5), ("--Runtime", "nothing", "--Local.Cpus", "16")),
 }
 
 
