@@ -1,0 +1,53 @@
+"""What Funnel needs from the world. Each protocol is one extension point."""
+
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from funnel.core.event import Recorded
+from funnel.ports.backend import Accept, Answer, Attempt, Backend, Job, Refuse
+from funnel.ports.database import (
+    Commits,
+    Database,
+    Documents,
+    Feed,
+    Live,
+    Outbox,
+    Overview,
+    Record,
+    Tasks,
+)
+from funnel.ports.runtime import Containers, Housekeeping, Images, Runtime, unheard
+from funnel.ports.storage import Object, Places, Storage, Transfer
+
+Sink: TypeAlias = Callable[[Recorded], Coroutine[Any, Any, None]]
+Clock: TypeAlias = Callable[[], datetime]
+
+__all__ = [
+    "Accept",
+    "Answer",
+    "Attempt",
+    "Backend",
+    "Clock",
+    "Commits",
+    "Containers",
+    "Database",
+    "Documents",
+    "Feed",
+    "Housekeeping",
+    "Images",
+    "Job",
+    "Live",
+    "Object",
+    "Outbox",
+    "Overview",
+    "Places",
+    "Record",
+    "Refuse",
+    "Runtime",
+    "Sink",
+    "Storage",
+    "Tasks",
+    "Transfer",
+    "unheard",
+]
