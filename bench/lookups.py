@@ -8,7 +8,9 @@ from bench.door import NOTHING, row
 from bench.measure import Aim, Pace, Row
 from bench.pattern import new_id
 from bench.served import Served, get, served
+from funnel.database.paging import token
 
+PAGE = 256
 COUNTS = (1_000, 100_000, 1_000_000)
 WORKFLOW = f"tag_key=workflow&tag_value=wgs-{0:07}"
 FILTERS: Mapping[str, str] = {
@@ -27,14 +29,29 @@ FILTERS: Mapping[str, str] = {
 
 
 def finished(pace: Pace) -> Iterator[Row]:
-    """Gets and pages of tasks that have run, with logs and output."""
-    with stored.database(COUNTS[0]) as path, served(*NOTHING, database=path) as one:
-        for view, aim in (("MINIMAL", 12000), ("BASIC", 10000), ("FULL", 10000)):
-            requests = [get(f"/tasks/{new_id(n)}?view={view}") for n in range(100, 150)]
-            yield row(f"get {view}, 16 clients, finished tasks", one.load(16, requests, pace), aim)
-        for view, aim in (("MINIMAL", 2000), ("FULL", 400)):
-            runs = one.load(4, [get(f"/tasks?page_size=256&view={view}")], pace)
-            yield row(f"pages of 256 {view}, 4 clients, finished tasks", runs, aim)
+    """Gets and pages of tasks that have run: a few again and again, and each another one."""
+    count = COUNTS[1]
+    with stored.database(count) as path, served(*NOTHING, database=path) as one:
+        for what, numbers in (
+            ("50 finished tasks", range(count - 49, count + 1)),
+            (f"each of {count:,} finished", range(1, count, 7)),
+        ):
+            for view, aim in (("MINIMAL", 12000), ("BASIC", 10000), ("FULL", 10000)):
+                requests = [get(f"/tasks/{new_id(n)}?view={view}") for n in numbers]
+                yield row(f"get {view}, 16 clients, {what}", one.load(16, requests, pace), aim)
+        for what, places in (
+            ("the newest", (count + 1,)),
+            (f"all over {count:,}", range(count, PAGE, -PAGE)),
+        ):
+            for view, aim in (("MINIMAL", 2000), ("FULL", 400)):
+                requests = [_page(view, place) for place in places]
+                yield row(
+                    f"pages of 256 {view}, 4 clients, {what}", one.load(4, requests, pace), aim
+                )
+
+
+def _page(view: str, after: int) -> str:
+    return get(f"/tasks?page_size={PAGE}&view={view}&page_token={token(after)}")
 
 
 def filters(pace: Pace) -> Iterator[Row]:
@@ -50,7 +67,7 @@ def filters(pace: Pace) -> Iterator[Row]:
 
 def _filter(one: Served, work: str, query: str, pace: Pace) -> Row:
     quick = Pace(pace.seconds / 4, pace.repeats)
-    runs = one.load(1, [get(f"/tasks?page_size=256&view=MINIMAL&{query}")], quick)
+    runs = one.load(1, [get(f"/tasks?page_size={PAGE}&view=MINIMAL&{query}")], quick)
     return Row(
         work=work,
         unit="ms",
