@@ -24,6 +24,8 @@ PREFIX = st.sampled_from(("", "/v1", "/ga4gh/tes/v1", "/v1/"))
 NAMES = ("", "a", "ab", "%", "'--")
 VALUES = ("", "1", "é&=")
 
+GONE = 5
+PLACES = st.sampled_from(range(GONE + 1))
 tags = st.dictionaries(st.sampled_from(("x", "y")), st.sampled_from(VALUES), max_size=2)
 filters = st.fixed_dictionaries(
     {},
@@ -63,7 +65,9 @@ class DoorMachine(RuleBasedStateMachine):
         return self.runner.run(self.http.request(method, path, **given))
 
     def one(self, which: int) -> str:
-        return self.known[which % len(self.known)]
+        """A task that is there, the newest by 0, or now and then one that is not."""
+        there = [*self.tasks]
+        return there[-1 - which % len(there)] if there and which < GONE else self.known[-1]
 
     @rule(
         prefix=PREFIX,
@@ -96,7 +100,7 @@ class DoorMachine(RuleBasedStateMachine):
         if key:
             self.keys[key] = (made, asked)
 
-    @rule(prefix=PREFIX, which=st.integers(0), view=st.sampled_from(("MINIMAL", "BASIC", "FULL")))
+    @rule(prefix=PREFIX, which=PLACES, view=st.sampled_from(("MINIMAL", "BASIC", "FULL")))
     def get(self, prefix: str, which: int, view: str) -> None:
         task_id = self.one(which)
         answer = self.ask("GET", f"{prefix}/tasks/{task_id}", params={"view": view})
@@ -106,7 +110,7 @@ class DoorMachine(RuleBasedStateMachine):
         assert answer.status_code == 200
         compare(answer.json(), self.tasks[task_id], view)
 
-    @rule(prefix=PREFIX, which=st.integers(0))
+    @rule(prefix=PREFIX, which=PLACES)
     def cancel(self, prefix: str, which: int) -> None:
         task_id = self.one(which)
         answer = self.ask("POST", f"{prefix}/tasks/{task_id}:cancel")
@@ -114,7 +118,7 @@ class DoorMachine(RuleBasedStateMachine):
         if task_id in self.tasks:
             self.tasks[task_id]["state"] = "CANCELED"
 
-    @rule(prefix=PREFIX, which=st.integers(0))
+    @rule(prefix=PREFIX, which=PLACES)
     def delete(self, prefix: str, which: int) -> None:
         task_id = self.one(which)
         answer = self.ask("DELETE", f"{prefix}/tasks/{task_id}")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from keeping import Errand, Model
+from keeping import Errand, Kept, Model
 
 from funnel.core.error import FunnelError
 from funnel.core.event import (
@@ -56,11 +56,13 @@ OWNERS = ("ann", "bob", "")
 NAMES = ("", "a", "ab", "b%", "é")
 KEYS, VALUES = ("x", "y'"), ("", "1", '"')
 
+GONE = 5
+PLACES = st.sampled_from(range(GONE + 1))
 owners = st.sampled_from(OWNERS)
 names = st.sampled_from(NAMES)
 tags = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=2)
 states = st.sampled_from(
-    (State.QUEUED, State.INITIALIZING, State.RUNNING, State.COMPLETE, State.CANCELED)
+    (State.COMPLETE, State.CANCELED, State.RUNNING, State.INITIALIZING, State.QUEUED)
 )
 Make = Callable[[TaskId], Change]
 
@@ -78,7 +80,7 @@ MAKES: tuple[Make, ...] = (
     lambda task_id: ExecutorExited(task_id, EPOCH, 0, 1),
     lambda task_id: MetadataAdded(task_id, EPOCH, {"a": "b"}),
 )
-changes = st.one_of(states.map(move), st.sampled_from(MAKES))
+changes = st.sampled_from(MAKES) | states.map(move)
 queries = st.builds(
     Query,
     scope=st.builds(Scope, st.none() | owners),
@@ -103,7 +105,7 @@ class DatabaseMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.model = Model()
-        self.known = [TaskId("nobody")]
+        self.gone = TaskId("nobody")
         self.claims: list[tuple[Claim, Errand]] = []
         self.mark = 0
         self.began = time.monotonic()
@@ -132,17 +134,17 @@ class DatabaseMachine(RuleBasedStateMachine):
 
         assert outcome(lambda: self.runner.run(asked())) == outcome(wanted)
 
-    @rule(owner=owners, name=names, tags=tags, key=st.sampled_from(("", "", "k", "l")))
+    @rule(owner=owners, name=names, tags=tags, key=st.sampled_from(("", "", "", "k")))
     def create(self, owner: str, name: str, tags: dict[str, str], key: str) -> None:
         new = created(owner=owner, name=name, tags=tags)
         self.same(self.database.create(new, key=key), lambda: self.model.create(new, key))
-        self.known.append(new.task_id)
 
+    @precondition(lambda self: self.model.tasks)
     @rule(
-        which=st.integers(0),
+        which=PLACES,
         kinds=st.lists(changes, min_size=1, max_size=3),
-        fence=st.sampled_from((None, 0, 0, -1, 1)),
-        ahead=st.sampled_from((None, 0, 0, -1, 1)),
+        fence=st.sampled_from((None, 0, None, 0, None, 0, -1, 1)),
+        ahead=st.sampled_from((None, 0, None, 0, -1, 1)),
     )
     def append(
         self,
@@ -162,10 +164,13 @@ class DatabaseMachine(RuleBasedStateMachine):
         )
         self.same(self.database.append(batch), lambda: self.model.append(batch))
 
-    @rule(which=st.integers(0))
+    @precondition(lambda self: self.model.tasks)
+    @rule(which=PLACES)
     def delete(self, which: int) -> None:
         task_id = self.one(which)
         self.same(self.database.delete(task_id), lambda: self.model.delete(task_id))
+        if task_id not in self.model.tasks:
+            self.gone = task_id
 
     @rule(days=st.integers(0, 2))
     def delete_ended(self, days: int) -> None:
@@ -199,7 +204,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         return [*await self.database.claim("local", limit=limit, lease=lease)]
 
     @precondition(lambda self: self.claims)
-    @rule(which=st.integers(0), heard=st.booleans(), again=st.booleans())
+    @rule(which=PLACES, heard=st.booleans(), again=st.booleans())
     def settle(self, which: int, *, heard: bool, again: bool) -> None:
         claim, errand = self.claims[which % len(self.claims)]
         task_id = claim.work.task_id
@@ -220,7 +225,7 @@ class DatabaseMachine(RuleBasedStateMachine):
         return [*await self.database.settle([done])]
 
     @precondition(lambda self: self.claims)
-    @rule(which=st.integers(0))
+    @rule(which=PLACES)
     def release(self, which: int) -> None:
         claim, errand = self.claims.pop(which % len(self.claims))
         self.runner.run(self.released(claim))
@@ -250,17 +255,16 @@ class DatabaseMachine(RuleBasedStateMachine):
         await self.database.mark_read("r", position)
 
     def one(self, which: int) -> TaskId:
-        return self.known[which % len(self.known)]
+        """A task that is there, the newest by 0, or now and then one that is not."""
+        there = [*self.model.tasks]
+        return there[-1 - which % len(there)] if which < GONE else self.gone
 
     @invariant()
     def the_newest_tasks_are_as_they_should_be(self) -> None:
-        for task_id in self.known[-2:]:
-            self.runner.run(self.compare(task_id))
+        for task_id in [*self.model.tasks][-2:]:
+            self.runner.run(self.compare(task_id, self.model.tasks[task_id]))
 
-    async def compare(self, task_id: TaskId) -> None:
-        kept = self.model.tasks.get(task_id)
-        if kept is None:
-            return
+    async def compare(self, task_id: TaskId, kept: Kept) -> None:
         assert await self.database.progress(task_id) == kept.progress
         task = await self.database.get(task_id, View.BASIC, EVERYONE)
         assert (task.state, task.logs) == (kept.progress.state, kept.progress.logs)
