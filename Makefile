@@ -16,7 +16,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),on_headers_complete,on_response_complete
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),startup,servers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test proof demo bench soak lock clean
+.PHONY: help setup check test faults proof demo bench soak lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
@@ -44,6 +44,10 @@ test: setup ## all tests, with a container engine (started where none answers) a
 proof: setup ## the proofs of safety, ten times as long as in the tests
 	@scripts/tools.sh
 	FUNNEL_PROOF=10 scripts/engine.sh with test -- $(BIN)/python -m pytest tests/security $(ARGS)
+
+faults: setup ## the whole proof of what a kill cannot break: each point, each system call; half an hour
+	@scripts/tools.sh
+	FUNNEL_FAULTS=all scripts/engine.sh with test -- $(BIN)/python -m pytest tests/faults $(ARGS)
 
 demo: ## a real task in a real container, from nothing; leaves nothing running
 	@scripts/demo.sh

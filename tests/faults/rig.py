@@ -65,6 +65,7 @@ class Rig:
             home=str(home),
             grace=grace,
             threads=threads,
+            silent=threads > 0,
         )
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
         self._zygote = subprocess.Popen([sys.executable, str(ZYGOTE)], **SPAWN)

@@ -21,12 +21,16 @@ import msgspec
 import uvloop
 
 from funnel import app, cli, plugins
+from funnel.core.backoff import delays
 from funnel.core.value import Value
 from funnel.plugins import Plugin
+from funnel.service import dispatch, worker
 from funnel.service.sweep import Sweep
 from funnel.testing.failpoints import Failpoints, Fault
 
 SWEEP_EVERY = timedelta(seconds=0.5)
+SOON = timedelta(seconds=2)
+"""The lease of a claim; all that waits, waits less than in earnest."""
 NAMES = {"compute": "backend"}
 """The port that a kind of plugin answers, where it has another name."""
 
@@ -41,6 +45,8 @@ class Order(Value, kw_only=True):
     grace: float = 60.0
     threads: int = 0
     """Threads that do what blocks; 0 leaves it to asyncio."""
+    silent: bool = False
+    """Keep no record of the points that are hit, which takes a system call for each."""
 
 
 def main() -> None:
@@ -66,21 +72,31 @@ def _serve(order: Order) -> None:
     log = os.open(home / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    seen = os.open(home / "points", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    points = Failpoints(
-        order.faults, seen=lambda point: os.write(seen, f"{point}\n".encode()), delay=order.delay
-    )
+    hit = os.open(home / "points", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def seen(point: str) -> None:
+        if not order.silent:
+            os.write(hit, f"{point}\n".encode())
+
+    points = Failpoints(order.faults, seen=seen, delay=order.delay)
     grace = timedelta(seconds=order.grace)
     with ExitStack() as stack:
         for owner, name, other in (
             (app, "find", _armed_plugins(points)),
             (app, "SWEEP_EVERY", SWEEP_EVERY),
+            (dispatch, "LEASE", SOON),
+            (dispatch, "delays", partial(delays, first=0.05, most=0.2)),
+            (worker, "jittered", _hurried),
             (app, "Sweep", partial(Sweep, grace=grace)),
             (asyncio, "to_thread", _armed_threads(points)),
             (uvloop, "new_event_loop", _loops(order.threads)),
         ):
             stack.enter_context(patch.object(owner, name, other))
         cli.main(order.flags)
+
+
+def _hurried(_pause: float, luck: float) -> float:
+    return luck / 5
 
 
 def _armed_plugins(points: Failpoints) -> Callable[[str, str], Any]:

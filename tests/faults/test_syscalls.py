@@ -1,0 +1,49 @@
+"""
+A server dies at each system call of a task's life, and nothing breaks a promise.
+
+Each day a tenth of the calls, another one the next day; with FUNNEL_FAULTS=all, all of them.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import httpx
+import pytest
+from evidence import system_errors
+from rig import FED, Rig
+from running import until
+from tasks import whole_life
+from tracing import killing, moments, recording, traced
+
+from funnel.app import now
+
+pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("faults-2"), pytest.mark.timeout(3600)]
+
+PARTS = 10
+
+
+def live(rig: Rig, name: str) -> None:
+    """One task to its end, as far as the server comes."""
+    if rig.serves():
+        with suppress(httpx.TransportError, httpx.HTTPStatusError):
+            rig.create(whole_life(rig, name))
+            until(lambda: rig.is_dead() or rig.all_over())
+
+
+def test_a_kill_at_each_system_call(make_rig: Callable[..., Rig], *, everything: bool) -> None:
+    # With one thread for what blocks, the n-th call is the same one each time.
+    rig = make_rig(threads=1)
+    log = rig.home / "calls"
+    with traced(rig, *recording(log)):
+        live(rig, "recorded")
+    known = moments(log)
+    assert len(known) > 100
+    chosen = known if everything else known[now().toordinal() % PARTS :: PARTS]
+    killed = 0
+    for call, number in chosen:
+        with traced(rig, *killing(call, number)):
+            live(rig, f"{call}-{number}")
+            killed += rig.is_dead()
+    evidence = rig.healed()
+    assert not [why for why in system_errors(evidence) if FED not in why]
+    assert killed > len(chosen) * 0.9
