@@ -87,6 +87,8 @@ def test_events_go_on_over_a_kill_without_a_gap_or_a_repetition(
             server.http.stream("GET", path, headers=headers) as answer,
         ):
             for one in told(answer.iter_lines()):
+                if one.kind == "end":
+                    break
                 news.append(one)
                 if one.kind == "printed" and len(news) > 8 * (kills + 1):
                     break

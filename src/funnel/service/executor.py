@@ -43,7 +43,7 @@ from funnel.service.together import alongside, lingering, together
 from funnel.service.workplace import Workplace
 
 NOW: Final = timedelta(0)
-LINGER: Final = 1.0
+LINGER: Final = 5.0
 """Seconds for a start, and for its standard input, that a stop of the server would tear apart."""
 MAKING: Final = 5.0
 """The same for the making of a container."""
