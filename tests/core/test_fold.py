@@ -27,7 +27,7 @@ from funnel.core.event import (
 from funnel.core.fold import EMPTY, Progress, apply, begin, extend
 from funnel.core.state import FINAL, State, is_final
 from funnel.core.task import ExecutorLog, OutputFileLog, TaskId
-from funnel.testing.build import EPOCH, created
+from funnel.testing.build import EPOCH, MINUTE, created
 
 T1 = TaskId("t1")
 LATER = EPOCH + timedelta(minutes=1)
@@ -221,3 +221,13 @@ def test_no_sequence_of_states_leaves_an_end(states: list[State]) -> None:
         except InvalidTransition:
             continue
         assert not is_final(before.state) or now.state is before.state
+
+
+def test_an_end_is_never_before_what_came_before_it() -> None:
+    progress = after(
+        StateChanged(T1, EPOCH, State.INITIALIZING),
+        ExecutorStarted(T1, EPOCH + MINUTE, 0),
+        StateChanged(T1, EPOCH - MINUTE, State.CANCELED),
+    )
+    assert progress.logs[0].end_time == EPOCH + MINUTE
+    assert progress.logs[0].logs[0].end_time == EPOCH + MINUTE

@@ -10,7 +10,7 @@ from funnel.core.event import Change, ExecutorStarted, Printed, Requeued
 from funnel.core.fold import apply, begin
 from funnel.core.task import Input
 from funnel.core.view import full, tail
-from funnel.testing.build import EPOCH, created, logged, printed
+from funnel.testing.build import EPOCH, MINUTE, created, logged, printed
 
 NEW = created(
     name="n", tags={"a": "b"}, inputs=(Input(path="/i", content="xyz"), Input(path="/j", url="/u"))
@@ -72,3 +72,10 @@ def test_a_piece_that_begins_inside_a_letter_shows_whole_letters_only() -> None:
     late = replace(printed(T1, "éb", start=0), start=0, end=3)
     assert tail([printed(T1, "x", start=0), late]) == "xb"
     assert tail([]) == ""
+
+
+def test_lines_of_the_system_log_never_go_back_in_time() -> None:
+    late = replace(logged(T1, "late"), at=EPOCH + MINUTE)
+    task = full(NEW, begin(NEW), (late, logged(T1, "early")), {})
+    times = [said.split("timestamp='")[1].split("'")[0] for said in task.logs[0].system_logs]
+    assert times == [(EPOCH + MINUTE).isoformat()] * 2

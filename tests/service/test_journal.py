@@ -9,12 +9,12 @@ import pytest
 from attempts import Bench
 
 from funnel.core.error import Busy, Fenced, FunnelError, InvalidTransition, Unavailable
-from funnel.core.event import Batch, Requeued
+from funnel.core.event import Batch, ExecutorExited, ExecutorStarted, Requeued
 from funnel.core.fold import Progress
 from funnel.core.task import TaskId
 from funnel.database.sqlite import SqliteDatabase
 from funnel.service.journal import MOST, Journal, sleep
-from funnel.testing.build import EPOCH, logged
+from funnel.testing.build import EPOCH, MINUTE, logged
 
 
 class Moody:
@@ -142,3 +142,17 @@ async def test_a_refusal_is_not_tried_again(bench: Bench) -> None:
 async def test_the_pause_between_tries_is_short_at_first() -> None:
     async with asyncio.timeout(10):
         await sleep(0)
+
+
+async def test_times_never_go_back(bench: Bench) -> None:
+    task_id = await bench.create()
+    before = await bench.database.progress(task_id)
+    said = Journal(bench.database, before, since=EPOCH + MINUTE)
+    for minutes in (0, 3, 2):
+        await said.note(ExecutorStarted(task_id, EPOCH + minutes * MINUTE, minutes))
+    await said.record()
+    started = [one.start_time for one in (await bench.see(task_id)).logs[-1].logs]
+    assert started == [EPOCH + MINUTE, None, EPOCH + 3 * MINUTE, EPOCH + 3 * MINUTE]
+    again = Journal(bench.database, await bench.database.progress(task_id))
+    await again.record(ExecutorExited(task_id, EPOCH, 2, 0))
+    assert (await bench.see(task_id)).logs[-1].logs[2].end_time == EPOCH + 3 * MINUTE

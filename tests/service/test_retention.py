@@ -42,7 +42,10 @@ async def left(database: SqliteDatabase) -> set[TaskId]:
     return {task.id for task in page.tasks}
 
 
-async def test_only_what_ended_long_enough_ago_is_deleted(tmp_path: Path) -> None:
+async def test_only_what_ended_long_enough_ago_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("funnel.database.clock.DAY", 365 * DAY.total_seconds())
     path = tmp_path / "funnel.db"
     async with at(path, EPOCH) as database:
         await make(database, 5, State.COMPLETE)

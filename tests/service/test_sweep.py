@@ -31,7 +31,19 @@ async def test_what_belongs_to_an_attempt_at_work_stays(bench: Bench) -> None:
     await made(runtime, "over", over)
     await made(runtime, "stale", working, attempt=0)
     await made(runtime, "unknown", TaskId("nobody"))
-    await Sweep(bench.database, runtime, stop_grace=NOW, grace=timedelta(hours=1)).once()
-    assert await names(runtime) == ["over", "stale", "unknown", "working"]
     await Sweep(bench.database, runtime, stop_grace=NOW, grace=NOW).once()
     assert await names(runtime) == ["working"]
+
+
+async def test_only_what_was_seen_for_as_long_as_the_grace_is_removed(bench: Bench) -> None:
+    hour, seconds = timedelta(hours=1), 0.0
+    sweep = Sweep(bench.database, bench.runtime, stop_grace=NOW, grace=hour, clock=lambda: seconds)
+    await made(bench.runtime, "first", "nobody")
+    await sweep.once()
+    seconds += 3599
+    await made(bench.runtime, "second", "nobody")
+    await sweep.once()
+    assert await names(bench.runtime) == ["first", "second"]
+    seconds += 1
+    await sweep.once()
+    assert await names(bench.runtime) == ["second"]

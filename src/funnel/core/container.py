@@ -93,7 +93,7 @@ class Exited(Value, kw_only=True):
 
 class Found(Value, kw_only=True):
     """
-    A container of ours that the engine has; `age` is seconds since it was made.
+    A container of ours that the engine has.
 
     `started` says that it runs or has run, `running` that it runs now. `image` is the hash of
     its image, where the engine tells.
@@ -104,5 +104,4 @@ class Found(Value, kw_only=True):
     labels: Mapping[str, str]
     started: bool
     running: bool
-    age: float
     image: str = ""

@@ -1,14 +1,16 @@
 """Things that happened to a task."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from funnel.core.container import Stream
 from funnel.core.state import State
 from funnel.core.task import OutputFileLog, Spec, TaskId
 from funnel.core.value import Value
+
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Fact(Value, tag_field="kind", tag=str.lower):

@@ -134,8 +134,16 @@ def _ended(log: TaskLog, at: datetime) -> TaskLog:
     """The task has ended, and with it any executor that was still at work."""
     if log.end_time:
         return log
+    at = max(at, latest(log, at))
     logs = tuple(one if one.end_time else replace(one, end_time=at) for one in log.logs)
     return replace(log, end_time=at, logs=logs)
+
+
+def latest(log: TaskLog, otherwise: datetime) -> datetime:
+    """The latest time that an attempt has told."""
+    own = (log.start_time, log.end_time)
+    times = [*own, *(at for one in log.logs for at in (one.start_time, one.end_time))]
+    return max([at for at in times if at], default=otherwise)
 
 
 def _executor(log: TaskLog, index: int, **found: datetime | int) -> TaskLog:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import asdict, replace
 
 from funnel.core.container import Stream
-from funnel.core.event import Created, Event, Logged, Printed, Requeued
+from funnel.core.event import EARLIEST, Created, Event, Logged, Printed, Requeued
 from funnel.core.fold import Progress
 from funnel.core.output import rest
 from funnel.core.systemlog import line
@@ -59,13 +59,15 @@ def tail(pieces: Iterable[Printed]) -> str:
 
 def _by_attempt(events: Iterable[Event]) -> Mapping[int, tuple[str, ...]]:
     said: dict[int, tuple[str, ...]] = {}
-    attempt = 1
+    attempt, before = 1, EARLIEST
     for event in events:
         match event:
             case Requeued():
                 attempt += 1
             case Logged():
-                said[attempt] = (*said.get(attempt, ()), line(event, attempt))
+                before = max(before, event.at)
+                told = event if event.at == before else replace(event, at=before)
+                said[attempt] = (*said.get(attempt, ()), line(told, attempt))
             case _:
                 pass
     return said

@@ -27,7 +27,7 @@ from funnel.core.error import CannotStart, Conflict, NotFound, Unavailable
 from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.plugins import Host
-from funnel.ports import Clock, unheard
+from funnel.ports import unheard
 from funnel.runtime.address import candidates
 from funnel.runtime.engine import Engine, Late, Refusal, engine_at
 from funnel.runtime.fault import cannot_start, may_be_of_init, of_init, refused
@@ -60,7 +60,6 @@ class _Listed(Value, rename="pascal", kw_only=True):
     names: tuple[str, ...] = ()
     labels: Mapping[str, str] | None = None
     state: str = ""
-    created: float = 0.0
     image_id: str = msgspec.field(default="", name="ImageID")
 
 
@@ -72,7 +71,7 @@ class _Version(Value, rename="pascal"):
 class DockerRuntime:
     """Answers `ports.Runtime`."""
 
-    def __init__(self, engine: Engine, settings: Settings, deployment: str, now: Clock) -> None:
+    def __init__(self, engine: Engine, settings: Settings, deployment: str) -> None:
         self._site = Site(
             settings=settings,
             deployment=deployment,
@@ -80,7 +79,6 @@ class DockerRuntime:
         )
         self._images = DockerImages(engine, self._site)
         self._engine = engine
-        self._now = now
         self._version: _Version | None = None
         self._unseen = set[str]()
         self._ended: dict[str, State] = {}
@@ -193,8 +191,7 @@ class DockerRuntime:
         listed = await self._patience().outlast(
             lambda: self._engine.get("/containers/json", list[_Listed], params=params)
         )
-        now = self._now().timestamp()
-        return [_found(one, now) for one in listed]
+        return [_found(one) for one in listed]
 
     async def erase(self, directory: Path, image: str) -> None:
         body = eraser(str(directory), image, await self._agreed())
@@ -315,21 +312,19 @@ async def opened(settings: Settings, host: Host) -> AsyncGenerator[DockerRuntime
         lambda: list(candidates(settings.host, os.environ, Path.home()))
     )
     async with engine_at(where, settings.timeout.total_seconds()) as engine:
-        runtime = DockerRuntime(engine, settings, host.deployment, host.now)
+        runtime = DockerRuntime(engine, settings, host.deployment)
         try:
             yield runtime
         finally:
             runtime.close()
 
 
-def _found(one: _Listed, now: float) -> Found:
+def _found(one: _Listed) -> Found:
     return Found(
         id=one.id,
         name=one.names[0].lstrip("/") if one.names else "",
         labels=one.labels or {},
         started=one.state not in {"created", "configured"},
         running=one.state not in {"created", "configured", "exited", "dead", "stopped"},
-        # In whole seconds, cut off: what may be younger than it looks is not called older.
-        age=max(0.0, now - one.created - 1.0),
         image=one.image_id,
     )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from shutil import rmtree
 from typing import IO, TypeAlias
@@ -11,7 +11,7 @@ from typing import IO, TypeAlias
 from funnel.core.container import LABEL_TASK, Chunk, Container, Exited, Found, Mount, Stream
 from funnel.core.error import CannotStart, Conflict, NotFound
 from funnel.core.task import TaskId
-from funnel.ports import Clock, unheard
+from funnel.ports import unheard
 
 KILLED = 137
 
@@ -59,7 +59,6 @@ Program: TypeAlias = Callable[[Inside], Awaitable[int]]
 @dataclass(slots=True)
 class _Kept:
     inside: Inside
-    made: datetime
     run: asyncio.Task[None] | None = None
     exited: Exited | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,13 +79,11 @@ class FakeRuntime:
         otherwise: Program | None = None,
         images: frozenset[str] | None = None,
         paths: frozenset[str] = frozenset({"/bin/sh"}),
-        now: Clock = lambda: datetime(2026, 1, 1, tzinfo=UTC),
     ) -> None:
         self._programs = programs
         self._otherwise = otherwise
         self._images = images
         self._paths = paths
-        self._now = now
         self._kept: dict[str, _Kept] = {}
 
     async def pull(self, image: str) -> None:
@@ -102,7 +99,7 @@ class FakeRuntime:
         await self.pull(container.image)
         known = self._kept.get(container.name)
         if known is None:
-            self._kept[container.name] = _Kept(Inside(container), self._now())
+            self._kept[container.name] = _Kept(Inside(container))
         elif known.inside.container.labels != container.labels:
             raise Conflict(f"there is another container named {container.name}; remove it")
         return container.name
@@ -163,9 +160,8 @@ class FakeRuntime:
             kept.ended.set()
 
     async def found(self, *, task_id: TaskId | None = None) -> Sequence[Found]:
-        now = self._now()
         return [
-            _found(name, kept, now)
+            _found(name, kept)
             for name, kept in self._kept.items()
             if task_id in {None, kept.inside.container.labels.get(LABEL_TASK)}
         ]
@@ -201,14 +197,13 @@ def _more(kept: _Kept, at: int) -> Callable[[], bool]:
     return lambda: len(kept.inside.output) > at or kept.ended.is_set()
 
 
-def _found(name: str, kept: _Kept, now: datetime) -> Found:
+def _found(name: str, kept: _Kept) -> Found:
     return Found(
         id=name,
         name=name,
         labels=kept.inside.container.labels,
         started=kept.run is not None,
         running=kept.run is not None and not kept.ended.is_set(),
-        age=(now - kept.made).total_seconds(),
     )
 
 

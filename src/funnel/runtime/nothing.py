@@ -14,8 +14,8 @@ class Settings(Value):
 
 @asynccontextmanager
 async def make(settings: Settings, host: Host) -> AsyncGenerator[FakeRuntime]:
-    del settings
-    runtime = FakeRuntime({}, otherwise=_end, now=host.now)
+    del settings, host
+    runtime = FakeRuntime({}, otherwise=_end)
     try:
         yield runtime
     finally:

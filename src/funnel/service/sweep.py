@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from funnel.core.container import LABEL_ATTEMPT, LABEL_TASK, Found
@@ -20,13 +22,22 @@ class Sweep:
     """
     Removes containers of this deployment whose attempt is over or unknown.
 
-    A container younger than `grace` is left alone: it may be one whose mark is on its way.
-    One that runs has `stop_grace` to end, as it has with its worker.
+    One that was first seen less than `grace` ago is left alone: its mark may be on its way. The
+    engine's own word for its age is worth nothing when a clock jumps. One that runs has
+    `stop_grace` to end, as it has with its worker. `clock` counts seconds.
     """
 
     def __init__(
-        self, tasks: Tasks, runtime: Runtime, *, stop_grace: timedelta, grace: timedelta = GRACE
+        self,
+        tasks: Tasks,
+        runtime: Runtime,
+        *,
+        stop_grace: timedelta,
+        grace: timedelta = GRACE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
+        self._first_seen: dict[str, float] = {}
         self._tasks = tasks
         self._runtime = runtime
         self._stop_grace = stop_grace
@@ -41,9 +52,15 @@ class Sweep:
             await asyncio.sleep(every.total_seconds())
 
     async def once(self) -> None:
-        for one in await self._runtime.found():
-            if one.age >= self._grace.total_seconds() and await self._is_over(one):
+        for one in self._seen_long(await self._runtime.found()):
+            if await self._is_over(one):
                 await self._remove(one)
+
+    def _seen_long(self, found: Sequence[Found]) -> Sequence[Found]:
+        now, before = self._clock(), self._first_seen
+        self._first_seen = {one.id: before.get(one.id, now) for one in found}
+        grace = self._grace.total_seconds()
+        return [one for one in found if now - self._first_seen[one.id] >= grace]
 
     async def _remove(self, one: Found) -> None:
         log.info("removing container %s, which nobody works on", one.name)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -157,8 +157,10 @@ class Try:
         if is_final(before.state) or before.fence != self._fence:
             await undisturbed(self._remains.clear())
             return
-        metrics, began, end = self._worker.metrics, self._worker.now(), "LEFT"
-        journal = Journal(self._worker.tasks, before, heard=self._worker.heard)
+        metrics, began, end = self._worker.metrics, time.monotonic(), "LEFT"
+        journal = Journal(
+            self._worker.tasks, before, since=self._since(before), heard=self._worker.heard
+        )
         metrics.attempt_began()
         try:
             async with alongside(journal.keep_up(self._worker.settings.log_update_rate or PACE)):
@@ -172,7 +174,7 @@ class Try:
                 raise
             end = "OVER"
         finally:
-            metrics.attempt_ended(end, (self._worker.now() - began).total_seconds())
+            metrics.attempt_ended(end, time.monotonic() - began)
         await undisturbed(self._leave())
 
     async def _outcome(self, journal: Journal, before: Progress) -> Outcome:
@@ -217,14 +219,18 @@ class Try:
 
     def _beginning(self, before: Progress) -> tuple[Change, ...]:
         task_id, now = self._task.id, self._worker.now()
-        queued = before.logs[-2].end_time if before.logs[1:] else self._task.creation_time
-        waited = (now - (queued or now)).total_seconds()
+        waited = (now - self._since(before)).total_seconds()
         metadata = {"hostname": self._worker.hostname, WAITING: seconds(waited)}
         return (
             StateChanged(task_id, now, State.INITIALIZING),
             self._logged("Version", Level.INFO, {"Version": version("funnel-tes")}),
             MetadataAdded(task_id, now, metadata),
         )
+
+    def _since(self, before: Progress) -> datetime:
+        """When this attempt began to wait."""
+        queued = before.logs[-2].end_time if before.logs[1:] else self._task.creation_time
+        return queued or self._worker.now()
 
     async def _bench(self, journal: Journal) -> Bench:
         settings, resources = self._worker.settings, self._task.resources
@@ -275,9 +281,9 @@ class Try:
         )
 
     async def _pull(self, image: str) -> None:
-        began = self._worker.now()
+        began = time.monotonic()
         await self._worker.runtime.pull(image)
-        self._worker.metrics.pulled((self._worker.now() - began).total_seconds())
+        self._worker.metrics.pulled(time.monotonic() - began)
 
     async def _execute(self, bench: Bench) -> Outcome:
         container_id = ""

@@ -212,7 +212,6 @@ class RuntimeSuite:
         found = {one.name: one for one in await runtime.found()}
         assert [found[f"{task_id}-{n}"].running for n in range(3)] == [False, False, True]
         assert all(found[name].labels[LABEL_TASK] == task_id for name in ids)
-        assert all(found[name].age >= 0 for name in ids)
         assert not await runtime.found(task_id=TaskId("nobody"))
 
     async def test_an_image_that_is_here_is_not_pulled(self, runtime: Runtime, image: str) -> None:
