@@ -206,6 +206,17 @@ async def test_a_cancel_before_the_note_still_stops_the_job(
     assert backend.cancelled == [Job(one, 1, "job-1")]
 
 
+async def test_what_a_dead_server_may_have_submitted_is_cancelled_too(
+    database: SqliteDatabase, dispatch: Dispatch, backend: Ledger
+) -> None:
+    """It died before it noted what the backend had answered, and then the task was cancelled."""
+    (one,) = await create(database)
+    await database.append(batch(moved(one, State.CANCELED)))
+    await dispatch.once()
+    assert (backend.submitted, backend.cancelled) == ([], [Job(one, 1, "")])
+    assert not await left(database)
+
+
 async def test_work_of_a_deleted_task_is_done_or_struck_off(
     database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
 ) -> None:

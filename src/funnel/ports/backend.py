@@ -54,7 +54,11 @@ class Backend(Protocol):
         ...
 
     async def cancel(self, jobs: Sequence[Job]) -> None:
-        """Stop them; those that have ended or are unknown are no error."""
+        """
+        Stop them; those that have ended or are unknown are no error.
+
+        Without a `native_id` where a server died before it could note one: look by the rest.
+        """
         ...
 
     async def resume(self, jobs: Sequence[Job]) -> None:

@@ -10,7 +10,7 @@ from funnel.core.backoff import delays
 from funnel.core.error import FunnelError
 from funnel.core.event import Accepted, Batch, Change, Level, Logged, StateChanged
 from funnel.core.state import State, is_final
-from funnel.core.work import Cancel, Claim, Done, Submit
+from funnel.core.work import Cancel, Claim, Done
 from funnel.metrics import Metrics
 from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
 from funnel.service.jitter import chance, jittered
@@ -61,9 +61,9 @@ class Dispatch:
     async def once(self, *, limit: int = 100) -> int:
         """One round: each claimed errand is done, refused for good, or given back for later."""
         claims = await self._database.claim(self._queue, limit=limit, lease=LEASE)
-        submits = [claim for claim in claims if isinstance(claim.work, Submit)]
-        cancels = [claim for claim in claims if isinstance(claim.work, Cancel)]
-        await asyncio.gather(self._submit(submits), self._cancel(cancels))
+        wanted = [claim for claim in claims if _attempt(claim)]
+        others = [claim for claim in claims if not _attempt(claim)]
+        await asyncio.gather(self._submit(wanted), self._cancel(others))
         return len(claims)
 
     async def resume(self) -> None:
@@ -75,9 +75,6 @@ class Dispatch:
 
     async def _submit(self, claims: Sequence[Claim]) -> None:
         wanted = [(claim, one) for claim in claims if (one := _attempt(claim))]
-        unwanted = [Done(claim) for claim in claims if not _attempt(claim)]
-        if unwanted:
-            await self._settle(unwanted)
         if not wanted:
             return
         try:
@@ -119,15 +116,10 @@ class Dispatch:
         return Batch(task_id=task_id, events=facts, fence=one.fence)
 
     async def _cancel(self, claims: Sequence[Claim]) -> None:
-        jobs = [
-            Job(claim.work.task_id, claim.work.fence, claim.work.native_id)
-            for claim in claims
-            if isinstance(claim.work, Cancel)
-        ]
-        if not jobs:
-            return
+        jobs = [one for claim in claims if (one := _job(claim))]
         try:
-            await self._backend.cancel(jobs)
+            if jobs:
+                await self._backend.cancel(jobs)
         except (FunnelError, OSError) as error:
             await self._put_back(claims, error)
             return
@@ -167,6 +159,19 @@ class Dispatch:
         return timedelta(seconds=jittered(longest, self._jitter()))
 
 
+def _job(claim: Claim) -> Job | None:
+    """
+    What to cancel; None where there was nothing.
+
+    Of what need no longer be submitted too: a server may have died after it had, and its worker
+    left a container that nobody would ask for any more.
+    """
+    work = claim.work
+    if isinstance(work, Cancel):
+        return Job(work.task_id, work.fence, work.native_id)
+    return Job(work.task_id, work.fence, "") if claim.progress else None
+
+
 def _attempt(claim: Claim) -> Attempt | None:
     """
     What to submit; None where that is no longer wanted.
@@ -174,6 +179,8 @@ def _attempt(claim: Claim) -> Attempt | None:
     An attempt that has begun is submitted again, since nobody may have noted that it was.
     """
     progress, spec = claim.progress, claim.spec
+    if isinstance(claim.work, Cancel):
+        return None
     if progress is None or spec is None:
         # Cancelled and deleted before anybody came to it.
         return None
