@@ -43,8 +43,8 @@ class Crew:
         try:
             await self._door(task_id).wait()
         except asyncio.CancelledError:
+            # As the real one does, where the task is over.
             self.stopped.append(task_id)
-            raise
 
     def let_go(self, *ids: TaskId) -> None:
         for one in ids:
@@ -168,7 +168,18 @@ async def test_a_cancel_at_once_gives_the_slot_back(
     a, b = asked = await attempts(database, *cpus(2, 2))
     await backend.submit(asked)
     await backend.cancel(jobs(a))
-    await until(lambda: crew.began == [b.task_id])
+    await until(lambda: set(crew.began) == {a.task_id, b.task_id})
+
+
+async def test_a_cancel_before_the_first_step_lets_a_worker_clear_up(
+    database: SqliteDatabase, backend: LocalBackend, crew: Crew
+) -> None:
+    """As when it comes while a new server takes up what one before has left."""
+    (one,) = asked = await attempts(database, *cpus(1))
+    await database.append(batch(moved(one.task_id, State.RUNNING)))
+    await backend.resume(jobs(*asked))
+    await backend.cancel(jobs(one))
+    await until(lambda: crew.began == [one.task_id])
 
 
 async def test_a_second_cancel_does_not_disturb_the_clearing_up(

@@ -150,12 +150,16 @@ class LocalBackend:
         working = asyncio.create_task(self._work(one.task_id, one.fence))
         self._running[_key(one)] = (one.wants, working)
         # Not in the coroutine, which never begins where it is stopped at once.
-        working.add_done_callback(lambda _: self._over(one))
+        working.add_done_callback(lambda done: self._over(one, done))
 
-    def _over(self, one: Waiting) -> None:
+    def _over(self, one: Waiting, working: asyncio.Task[None]) -> None:
         del self._running[_key(one)]
-        if not self._closing:
-            self._fill()
+        if self._closing:
+            return
+        if working.cancelled():
+            # Before it could look whether the task is over: it clears up what it had taken up.
+            self._begin(Waiting(one.task_id, one.fence, NOTHING))
+        self._fill()
 
     async def _work(self, task_id: TaskId, fence: int) -> None:
         """To its end, or to the end of our patience with it: it is never lost."""
