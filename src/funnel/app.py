@@ -36,7 +36,7 @@ from funnel.ports import Backend, Database, Runtime, Storage
 from funnel.service.dispatch import Dispatch
 from funnel.service.hub import Hub
 from funnel.service.ids import ids
-from funnel.service.leftovers import clear_leftovers
+from funnel.service.leftovers import clear_forever
 from funnel.service.retention import Retention
 from funnel.service.solo import Solo
 from funnel.service.submit import Submit
@@ -182,9 +182,9 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             asyncio.create_task(dispatch.forever()),
             asyncio.create_task(retention.forever(RETENTION_EVERY)),
             asyncio.create_task(sweep.forever(SWEEP_EVERY)),
+            asyncio.create_task(clear_forever(worker, SWEEP_EVERY)),
         )
-        clearing = asyncio.create_task(clear_leftovers(worker))
-        stack.push_async_callback(_stop, *loops, clearing)
+        stack.push_async_callback(_stop, *loops)
         yield Parts(
             config=config,
             database=database,

@@ -146,6 +146,7 @@ def test_what_cannot_be_read_is_named(given: Mapping[str, str], field: str, word
         (Unavailable(), True),
         (NoSpace(), True),
         (OSError(28, "no space left"), True),
+        (OSError(30, "read-only file system"), True),
         (TimeoutError(), True),
         (ConnectionResetError(), True),
         (NotFound("no such file"), False),

@@ -1,13 +1,16 @@
 """Files of attempts that are over do not outlive the next start of the server."""
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from attempts import Bench, left, step
+from running import until
 
 from funnel.core.event import Requeued
 from funnel.core.task import TaskId
-from funnel.service.leftovers import clear_leftovers
+from funnel.service.leftovers import clear_forever, clear_leftovers
 from funnel.testing.build import EPOCH
 
 
@@ -44,6 +47,28 @@ async def test_an_old_attempt_is_over_when_there_is_a_new_one(bench: Bench) -> N
     kept = made(bench, task_id, 2)
     await clear_leftovers(bench.worker())
     assert left(bench.work / task_id) == [kept]
+
+
+async def test_later_only_what_was_over_before_is_removed(bench: Bench) -> None:
+    first, second = await bench.create(step("hello")), await bench.create(step("hello"))
+    for one in (first, second):
+        made(bench, one)
+    await bench.cancel(first)
+    over = await clear_leftovers(bench.worker(), among=())
+    await bench.cancel(second)
+    assert set(await clear_leftovers(bench.worker(), among=over)) == {(first, 1), (second, 1)}
+    assert left(bench.work) == [bench.work / second]
+
+
+async def test_clearing_goes_on(bench: Bench) -> None:
+    clearing = asyncio.create_task(clear_forever(bench.worker(), timedelta(seconds=0.01)))
+    for _ in range(2):
+        task_id = await bench.create(step("hello"))
+        made(bench, task_id)
+        await bench.cancel(task_id)
+        await asyncio.to_thread(until, lambda: not left(bench.work))
+    clearing.cancel()
+    await asyncio.gather(clearing, return_exceptions=True)
 
 
 async def test_what_is_not_ours_stays(bench: Bench) -> None:

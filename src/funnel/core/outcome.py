@@ -18,12 +18,14 @@ PASSING: Final = frozenset(
         errno.EMFILE,
         errno.ENETUNREACH,
         errno.ENFILE,
+        errno.ENOENT,
         errno.ENOMEM,
         errno.ENOSPC,
+        errno.EROFS,
         errno.ESTALE,
     }
 )
-"""What the system says when another time may do."""
+"""What the system says when another time may do, or once somebody has seen to the disk."""
 
 
 class Finished(Value): ...

@@ -45,7 +45,10 @@ class DockerImages:
         if self._policy is not PullPolicy.ALWAYS and await self._id(image):
             return
         if self._policy is PullPolicy.NEVER:
-            raise NotFound(f"image {image!r} is not here, and Docker.PullPolicy is never")
+            raise NotFound(
+                f"image {image!r} is not here, and Docker.PullPolicy is never; load it into the"
+                " engine, or choose another policy"
+            )
         await self._pulls.run(image, lambda: self._pull(image))
 
     async def has_path(self, image: str, path: str) -> bool:

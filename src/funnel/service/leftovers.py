@@ -1,9 +1,12 @@
-"""Files of attempts that are over, as a worker leaves them that dies while it clears up."""
+"""Files of attempts that are over: of a worker that died, or could not clear up after itself."""
 
 import asyncio
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from funnel.core.error import FunnelError, NotFound
 from funnel.core.query import EVERYONE, View
@@ -13,28 +16,49 @@ from funnel.service.worker import Worker
 
 log = logging.getLogger(__name__)
 
+Key: TypeAlias = tuple[TaskId, int]
 
-async def clear_leftovers(worker: Worker) -> None:
+
+async def clear_forever(worker: Worker, every: timedelta) -> None:
+    """At once, and then what has been over for some time, since workers clear up by themselves."""
+    over = await clear_leftovers(worker)
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        over = await clear_leftovers(worker, among=over)
+
+
+async def clear_leftovers(
+    worker: Worker, *, among: Collection[Key] | None = None
+) -> Collection[Key]:
     """
-    Remove them, once, when a server starts.
+    Remove them, all or only those `among` some; all that there were.
 
     What belongs to no task that we know is not ours to judge, and stays.
     """
+    over = set[Key]()
     if worker.settings.leave_work_dir:
-        return
+        return over
     work_dir = Path(worker.settings.work_dir)
     try:
         for task_id, fence in await asyncio.to_thread(lambda: list(_attempts(work_dir))):
             if task := await _over(worker, task_id, fence):
-                log.info("clearing up after attempt %d of %s", fence, task_id)
-                await worker.remains(task, fence).clear()
+                over.add((task_id, fence))
+                if among is None or (task_id, fence) in among:
+                    log.info("clearing up after attempt %d of %s", fence, task_id)
+                    await worker.remains(task, fence).clear()
     except (FunnelError, OSError) as error:
         log.warning("files of attempts that are over stay in %s: %s", work_dir, error)
+    return over
 
 
 def _attempts(work_dir: Path) -> Iterator[tuple[TaskId, int]]:
-    """Those that have a directory; 0 stands for all of a task whose own is empty."""
-    for top in work_dir.iterdir() if work_dir.is_dir() else ():
+    """
+    Those that have a directory; 0 stands for all of a task whose own is empty.
+
+    None where nothing can be removed now.
+    """
+    is_ready = work_dir.is_dir() and os.access(work_dir, os.W_OK)
+    for top in work_dir.iterdir() if is_ready else ():
         if top.is_dir() and not top.is_symlink():
             names = [one.name for one in top.iterdir()] or ["0"]
             yield from ((TaskId(top.name), int(name)) for name in names if name.isdecimal())

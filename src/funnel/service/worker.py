@@ -182,8 +182,10 @@ class Try:
             return await self._steps(journal, before)
         except (Fenced, InvalidTransition):
             raise
-        except (FunnelError, OSError) as error:
-            return SystemFailed(str(error) or type(error).__name__, may_pass(error))
+        except FunnelError as error:
+            return SystemFailed(str(error), may_pass(error))
+        except OSError as error:
+            return SystemFailed(self._place.blame(error), may_pass(error))
         except Exception as error:
             log.exception("attempt %d of %s met a fault of ours", self._fence, self._task.id)
             return SystemFailed(f"a fault of Funnel itself, please report it: {error!r}")

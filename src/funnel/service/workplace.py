@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from funnel.core.error import FunnelError
+from funnel.core.error import FunnelError, Unavailable
 from funnel.core.task import TaskId
 from funnel.ports import Housekeeping
 from funnel.safepath import remove_tree
@@ -41,8 +41,18 @@ class Workplace:
         """Holds when the first container of an attempt began, where its time is limited."""
         return self.private / "began"
 
+    def blame(self, error: OSError) -> str:
+        """What to say of a file that failed: our own are here, and storages raise others."""
+        words = error.strerror or str(error) or type(error).__name__
+        where = error.filename if isinstance(error.filename, str) else self.top
+        return f"{words}: {where}; see to the disk of Worker.WorkDir"
+
     async def make(self) -> None:
-        await asyncio.to_thread(self._make)
+        """Raise `Unavailable`: no task is at fault here."""
+        try:
+            await asyncio.to_thread(self._make)
+        except OSError as error:
+            raise Unavailable(self.blame(error)) from error
 
     def _make(self) -> None:
         for folder in (self.top.parent, self.top, self.private):
