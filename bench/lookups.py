@@ -51,7 +51,11 @@ def finished(pace: Pace) -> Iterator[Row]:
 
 
 def _page(view: str, after: int) -> str:
-    return get(f"/tasks?page_size={PAGE}&view={view}&page_token={token(after)}")
+    return get(page_path(view, after))
+
+
+def page_path(view: str, after: int) -> str:
+    return f"/tasks?page_size={PAGE}&view={view}&page_token={token(after)}"
 
 
 def filters(pace: Pace) -> Iterator[Row]:

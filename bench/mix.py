@@ -11,10 +11,13 @@ from typing import Any, Final
 import aiohttp
 
 from bench.engine import IMAGE
+from bench.lookups import PAGE, page_path
+from bench.pattern import new_id
 from bench.served import FINAL
 
 AT_ONCE: Final = 64
 """So many requests of one kind are on their way at most; the next waits."""
+FILLING: Final = 4
 AGAIN: Final = 0.2
 """Seconds till a server that does not answer is asked again."""
 VIEWS: Final = ("MINIMAL", "BASIC", "FULL")
@@ -57,6 +60,18 @@ class Mix:
                 (self.rates.lists, self._list),
             ):
                 group.create_task(_steadily(rate, act, end))
+
+    async def fill(self, count: int) -> None:
+        """Have the server read all over the `count` tasks that were there before us."""
+        pages = [page_path("FULL", place) for place in range(count, PAGE, -2 * PAGE)]
+        gets = [f"/tasks/{new_id(n)}?view=FULL" for n in range(1, count, 14)]
+        todo = iter([*pages, *gets])
+
+        async def some() -> None:
+            for path in todo:
+                await self._ask("GET", path)
+
+        await asyncio.gather(*(some() for _ in range(FILLING)))
 
     async def left(self) -> Sequence[str]:
         """The tasks that have not ended, after each had a minute's patience."""

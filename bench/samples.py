@@ -46,6 +46,8 @@ GROWTHS = (
 A slope is drawn through the whole time, so what comes and goes (connections, containers) does not
 count, and what leaks does: 3 MiB in five minutes of 15,000 tasks are 200 bytes for each.
 """
+LEAST = 20
+"""Of fewer samples no slope is worth anything."""
 MOST_LOG = 64 * MIB
 
 
@@ -62,10 +64,22 @@ def sample(one: Served, life: int) -> Sample:
     )
 
 
-def judged(samples: Sequence[Sample], warm: float) -> Iterator[Row]:
-    """The last life, after so many seconds of warming up."""
-    last = [one for one in samples if one.life == samples[-1].life]
-    steady = [one for one in last if one.at - last[0].at >= warm]
+def judged(samples: Sequence[Sample], since: float) -> Iterator[Row]:
+    """From a time on, all in one life."""
+    steady = [one for one in samples if one.at >= since]
+    enough = Aim(LEAST)
+    yield Row(work="samples once it was warm", unit="", repeats=[len(steady)], aim=enough)
+    if enough.met(len(steady)):
+        yield from _growths(steady)
+    yield Row(
+        work="largest write-ahead log",
+        unit="MiB",
+        repeats=[max(one.log for one in samples) / MIB],
+        aim=Aim(MOST_LOG / MIB, most=True),
+    )
+
+
+def _growths(steady: Sequence[Sample]) -> Iterator[Row]:
     for growth in GROWTHS:
         found = [growth.read(one) for one in steady]
         yield Row(
@@ -77,12 +91,6 @@ def judged(samples: Sequence[Sample], warm: float) -> Iterator[Row]:
                 f"{min(found):.0f} to {max(found):.0f} in {steady[-1].at - steady[0].at:.0f} s"
             ],
         )
-    yield Row(
-        work="largest write-ahead log",
-        unit="MiB",
-        repeats=[max(one.log for one in samples) / MIB],
-        aim=Aim(MOST_LOG / MIB, most=True),
-    )
 
 
 def _slope(samples: Sequence[Sample], read: Read) -> float:

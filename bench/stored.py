@@ -38,6 +38,14 @@ def database(count: int) -> Generator[Path]:
         _forget_others(db, count)
 
 
+def copy(count: int, to: Path) -> int:
+    """Its size in bytes."""
+    with database(count) as path:
+        size(path)
+        shutil.copyfile(path, to)
+    return to.stat().st_size
+
+
 def size(path: Path) -> int:
     """Bytes, once all is in the file itself."""
     with closing(connect(path, writes=True)) as db:

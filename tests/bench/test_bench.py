@@ -30,7 +30,7 @@ def samples(rss: Callable[[int], float], files: Callable[[int], int]) -> list[Sa
 
 
 def verdicts(rss: Callable[[int], float], files: Callable[[int], int]) -> dict[str, str]:
-    return {row.work: row.verdict for row in judged(samples(rss, files), warm=240)}
+    return {row.work: row.verdict for row in judged(samples(rss, files), since=240)}
 
 
 def test_parts_are_measured_against_a_real_server() -> None:
