@@ -14,8 +14,9 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from funnel.core.container import Container, Exited, Mount, Stream, Usage
+from funnel.core.container import LABEL_TASK, Container, Exited, Mount, Stream, Usage
 from funnel.core.error import CannotStart, Invalid, NotFound, Unavailable
+from funnel.core.task import TaskId
 from funnel.plugins import Host
 from funnel.ports import Runtime
 from funnel.runtime.address import candidates
@@ -59,6 +60,18 @@ async def started(runtime: Runtime, asked: Container) -> str:
 
 async def said(runtime: Runtime, asked: Container) -> bytes:
     return (await output(runtime, await started(runtime, asked)))[Stream.STDOUT]
+
+
+async def test_a_start_that_is_under_way_is_seen(runtime: Runtime) -> None:
+    """Who asked for it has died, and who finds the container must not start it once more."""
+    task_id = TaskId(f"test-{uuid4().hex}")
+    container_id = await runtime.create(container("true", labels={LABEL_TASK: task_id}))
+    starting = asyncio.create_task(runtime.start(container_id))
+    # The engine has the request by then, and is far from done with it.
+    await asyncio.sleep(0.05)
+    starting.cancel()
+    (found,) = await runtime.found(task_id=task_id)
+    assert found.started
 
 
 async def ended(runtime: Runtime, asked: Container) -> Exited:

@@ -42,6 +42,7 @@ from funnel.runtime.stdin import feed, first_of
 
 GONE: Final = 404
 TAKEN: Final = 409
+UNSTARTED: Final = frozenset({"created", "configured"})
 NAME_TAKEN: Final = "is already in use"
 """Podman gives another status."""
 WAIT_SECONDS: Final = 300.0
@@ -188,10 +189,26 @@ class DockerRuntime:
             labels.append(f"{LABEL_TASK}={task_id}")
         filters = msgspec.json.encode({"label": labels}).decode()
         params = {"all": "1", "filters": filters}
-        listed = await self._patience().outlast(
-            lambda: self._engine.get("/containers/json", list[_Listed], params=params)
-        )
-        return [_found(one) for one in listed]
+
+        async def look() -> list[_Listed]:
+            listed = await self._engine.get("/containers/json", list[_Listed], params=params)
+            return listed if task_id is None else [await self._settled(one) for one in listed]
+
+        return [_found(one) for one in await self._patience().outlast(look)]
+
+    async def _settled(self, one: _Listed) -> _Listed:
+        """
+        As it is once a start is through that somebody who has died since had asked for.
+
+        A list tells what was before, and whoever starts it again may run it twice; the look at one
+        container waits for what the engine is doing with it.
+        """
+        if one.state not in UNSTARTED:
+            return one
+        with suppress(NotFound):
+            known = await inspect(self._engine, one.id)
+            return msgspec.structs.replace(one, state=known.state.status)
+        return one
 
     async def erase(self, directory: Path, image: str) -> None:
         body = eraser(str(directory), image, await self._agreed())
@@ -324,7 +341,7 @@ def _found(one: _Listed) -> Found:
         id=one.id,
         name=one.names[0].lstrip("/") if one.names else "",
         labels=one.labels or {},
-        started=one.state not in {"created", "configured"},
-        running=one.state not in {"created", "configured", "exited", "dead", "stopped"},
+        started=one.state not in UNSTARTED,
+        running=one.state not in UNSTARTED | {"exited", "dead", "stopped"},
         image=one.image_id,
     )
