@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from funnel.app import now
 from funnel.database.sqlite import PLUGIN, Settings
 from funnel.plugins import Host
 from funnel.ports import Database
-from funnel.testing.build import EPOCH
 from funnel.testing.database import DatabaseSuite
 
-HOST = Host(now=lambda: EPOCH, deployment="test")
+HOST = Host(now=now, deployment="test")
 
 
 class TestSqlite(DatabaseSuite):

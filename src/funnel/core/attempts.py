@@ -1,5 +1,6 @@
 """How often a task is tried, for which reasons, and how long a try may take."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice, takewhile
@@ -20,6 +21,8 @@ STARTS: Final = 6
 NOT_STARTED: Final = "not_started"
 """The reason of an attempt that follows one which met a fault of the moment in time."""
 WHERE: Final = "resources.backend_parameters"
+MOST_OF_CODES: Final = 255
+SHOWN: Final = 40
 TIMED_OUT: Final = 124
 """The exit code of a container that a time limit has stopped, as `timeout` has it."""
 
@@ -74,8 +77,12 @@ def asked(parameters: Mapping[str, str]) -> Asked:
     frozenset({75})
     """
     problems: list[Problem] = []
-    read, names = Asked(), frozenset(key.lower() for key in parameters)
+    read, names = Asked(), set[str]()
     for key, text in parameters.items():
+        if key.lower() in names and key.lower() in PARAMETERS:
+            problems.append(Problem(f"{WHERE}.{key}", "given twice, in another spelling"))
+            continue
+        names.add(key.lower())
         try:
             read = _with(read, key.lower(), text.strip())
         except Invalid as error:
@@ -159,20 +166,31 @@ def _with(read: Asked, name: str, text: str) -> Asked:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MOST:
-        raise Invalid(f"must be a whole number from 1 to {MOST}, not {text!r}")
-    return int(text)
+    number = _number(text)
+    if not 1 <= number <= MOST:
+        raise Invalid(f"must be a whole number from 1 to {MOST}, not {_cut(text)!r}")
+    return number
 
 
 def _code(word: str) -> int:
-    if not word.isdecimal() or not 1 <= int(word[:9]) <= 255:
+    number = _number(word)
+    if not 1 <= number <= MOST_OF_CODES:
         words = ", ".join(Reason)
-        raise Invalid(f"must be a list of {words} and exit codes from 1 to 255, not {word!r}")
-    return int(word)
+        raise Invalid(f"must be a list of {words} and exit codes from 1 to 255, not {_cut(word)!r}")
+    return number
+
+
+def _number(text: str) -> int:
+    """0 for what is none."""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def _seconds(text: str) -> float:
     seconds = parse(text).total_seconds()
     if seconds <= 0:
-        raise Invalid(f"must be longer than nothing, not {text!r}")
+        raise Invalid(f"must be longer than nothing, not {_cut(text)!r}")
     return seconds

@@ -18,9 +18,12 @@ UNITS: Final = {
 }
 SHOWN: Final = (("h", 3600), ("m", 60), ("s", 1))
 
-_NUMBER = r"(?:\d+\.?\d*|\.\d+)"
-_PART = re.compile(rf"({_NUMBER})(ns|us|µs|ms|s|m|h|d)")
-_WHOLE = re.compile(rf"([+-]?)(?:({_NUMBER})|((?:{_PART.pattern})+))")
+LONGEST: Final = 64
+"""Characters; nobody writes more, and reading takes longer with each."""
+
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
+_PART = re.compile(rf"({_NUMBER})(ns|us|µs|ms|s|m|h|d)", re.ASCII)
+_WHOLE = re.compile(rf"([+-]?)(?:({_NUMBER})|((?:{_PART.pattern})+))", re.ASCII)
 
 
 def parse(text: str) -> timedelta:
@@ -30,6 +33,8 @@ def parse(text: str) -> timedelta:
     >>> parse("1h30m"), parse("0.5")
     (datetime.timedelta(seconds=5400), datetime.timedelta(microseconds=500000))
     """
+    if len(text) > LONGEST:
+        raise Invalid(f"{text[:LONGEST]!r}… is longer than {LONGEST} characters")
     found = _WHOLE.fullmatch(text.strip())
     if found is None:
         raise Invalid(f"{text!r} is not a duration, write it as in 10s, 5m, 1h30m or 250ms")

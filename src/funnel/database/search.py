@@ -1,7 +1,8 @@
 """Finding a page of tasks: the rarest of the terms leads, the others are looked up."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from operator import itemgetter
 from typing import LiteralString
@@ -63,13 +64,34 @@ def search(db: sqlite3.Connection, query: Query, shown: Shown) -> Listing:
     terms = (*_terms(query),)
     if len(terms) > MOST_TERMS:
         raise Invalid(f"tag_key: {len(query.tags)} tags are too many to ask for at once")
-    after = place(query.page_token) if query.page_token else _number(db, "newest", ())
-    rows, end = _walk(db, query, terms, after)
-    page = rows[: query.page_size]
-    if len(rows) > len(page):
-        end = page[-1][0]
-    made = page if query.view is View.MINIMAL else documents(db, query.view, page, shown)
+    with _one_moment(db):
+        after = place(query.page_token) if query.page_token else _number(db, "newest", ())
+        rows, end = _walk(db, query, terms, after)
+        page = rows[: query.page_size]
+        if len(rows) > len(page):
+            end = page[-1][0]
+        made = page if query.view is View.MINIMAL else _documents(db, query.view, page, shown)
     return Listing(b",".join([document for _, document in made]), token(end) if end else "")
+
+
+@contextmanager
+def _one_moment(db: sqlite3.Connection) -> Generator[None]:
+    """What is read within is as of one commit, and a number stands for one task only."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
+
+
+def find(
+    db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope, shown: Shown
+) -> bytes | None:
+    """The document of a task; None where it is absent or out of scope."""
+    with _one_moment(db):
+        row = look_up(db, task_id, view, scope)
+        made = row if view is View.MINIMAL else _documents(db, view, row, shown)
+    return made[0][1] if made else None
 
 
 def look_up(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -> list[Row]:
@@ -83,7 +105,7 @@ def look_up(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -
     return _read(db, _found(view), ("id", () if owner is None else ("owner",)), given)
 
 
-def documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: Shown) -> list[Row]:
+def _documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: Shown) -> list[Row]:
     """Those that were shown before as they were, the others made; what is gone is left out."""
     found = {n: shown.get(view, n, progress) for n, progress in seen}
     unknown = [n for n, document in found.items() if document is None]

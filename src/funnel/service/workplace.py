@@ -36,6 +36,10 @@ class Workplace:
         """Is there once all of an executor's standard input has been written."""
         return self.private / f"{index}.fed"
 
+    def overtime(self, index: int) -> Path:
+        """Is there once the time limit has stopped an executor."""
+        return self.private / f"{index}.overtime"
+
     @property
     def began(self) -> Path:
         """Holds when the first container of an attempt began, where its time is limited."""
