@@ -5,6 +5,7 @@ A few real tasks are multiplied by `pattern`; what was made is checked, and kept
 of the user until the schema or the events change.
 """
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -22,6 +23,7 @@ from funnel.database.opening import connect, migrate
 from funnel.database.sql import migrations
 
 STEP = 2000
+DAY = 24 * 3600
 RARE = 500
 """Among so many tasks there is one of each rare kind."""
 WRITTEN_BY = ("core/event.py", "core/fold.py", "database/migrations")
@@ -31,11 +33,13 @@ WRITTEN_BY = ("core/event.py", "core/fold.py", "database/migrations")
 def database(count: int) -> Generator[Path]:
     """With so many tasks, numbered from 1; what is added to it meanwhile is taken away again."""
     path = _folder() / f"{count}.db"
-    if not _is_whole(path, count):
-        _make(path, count)
-    yield path
-    with closing(connect(path, writes=True)) as db:
-        _forget_others(db, count)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_whole(path, count):
+            _make(path, count)
+        yield path
+        with closing(connect(path, writes=True)) as db:
+            _forget_others(db, count)
 
 
 def copy(count: int, to: Path) -> int:
@@ -54,7 +58,7 @@ def size(path: Path) -> int:
 
 
 def _folder() -> Path:
-    """Of this edition; those of others are deleted, since they are large."""
+    """Of this edition; those of others, which are large, are deleted a day after their last use."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "funnel" / "bench"
     digest = sha256()
     product = Path(funnel.__file__).parent
@@ -69,8 +73,10 @@ def _folder() -> Path:
             digest.update(file.read_bytes())
     folder = cache / digest.hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
+    os.utime(folder)
+    now = folder.stat().st_mtime
     for other in cache.iterdir():
-        if other != folder:
+        if other.stat().st_mtime < now - DAY:
             shutil.rmtree(other)
     return folder
 
