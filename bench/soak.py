@@ -94,6 +94,9 @@ class Subject:
 
 async def soak(minutes: float, seed: int) -> Mapping[str, Sequence[Row]]:
     """The rows of each server."""
+    if task := asyncio.current_task():
+        # So that servers and folders are cleared up after a stop from outside as well.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with AsyncExitStack() as stack:
         connector = aiohttp.TCPConnector(limit=0)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
@@ -175,8 +178,6 @@ def _none(work: str, count: int, *beside: str) -> Row:
 
 
 def main() -> None:
-    # So that servers and folders are cleared up after a stop from outside as well.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
