@@ -43,9 +43,11 @@ def traced(rig: Rig, *words: str) -> Generator[None]:
         assert strace.stderr
         assert "attached" in strace.stderr.readline()
         rig.go()
-        yield
-        rig.kill()
-        strace.communicate()
+        try:
+            yield
+        finally:
+            rig.kill()
+            strace.communicate()
 
 
 def counted(log: Path) -> Mapping[str, int]:

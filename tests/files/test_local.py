@@ -167,6 +167,15 @@ async def test_a_file_is_stored_beside_its_name_and_then_renamed(
         await storage.put(BytesIO(), str(allowed / "sub" / ".."))
 
 
+async def test_a_new_file_has_no_other_name_first(
+    storage: LocalStorage, allowed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a kill between its two names would leave the first among the user's files."""
+    monkeypatch.delattr(os, "rename")
+    await storage.put(BytesIO(b"text"), f"file://{allowed}/new")
+    assert (allowed / "new").read_bytes() == b"text"
+
+
 async def test_a_directory_is_not_replaced_by_a_file(storage: LocalStorage, allowed: Path) -> None:
     (allowed / "d").mkdir()
     with pytest.raises(Invalid, match="there is a directory"):

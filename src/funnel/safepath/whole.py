@@ -17,17 +17,18 @@ def whole_file(directory: int, name: str, *, mode: int = 0o666, durable: bool) -
     """
     A descriptor to write to; the file replaces what has its name when the body is done.
 
-    Where the file system can, it has no name before, so that a kill leaves nothing. Of a body
-    that fails nothing is left. `durable` is on disk, name and all.
+    Where the file system can, it has no name before, so that a kill leaves nothing; but where it
+    replaces another, it has one of its own for a moment. Of a body that fails nothing is left.
+    `durable` is on disk, name and all.
     """
     made, unfinished = _new(directory, mode)
     try:
         yield made
         if durable:
             os.fsync(made)
-        if not unfinished:
-            unfinished = _named(made, directory)
-        os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
+        if unfinished or not _is_linked(made, directory, name):
+            unfinished = unfinished or _named(made, directory)
+            os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
         if durable:
             os.fsync(directory)
     except BaseException:
@@ -73,6 +74,14 @@ def _new(directory: int, mode: int) -> tuple[int, str]:
     except OSError:
         unfinished = _unfinished()
         return os.open(unfinished, NEW, mode, dir_fd=directory), unfinished
+
+
+def _is_linked(fd: int, directory: int, name: str) -> bool:
+    """Whether it has got the name, which nothing had."""
+    with suppress(FileExistsError):
+        os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory)
+        return True
+    return False
 
 
 def _named(fd: int, directory: int) -> str:
