@@ -102,6 +102,7 @@ class Rig:
 
     def signal(self, how: signal.Signals) -> int:
         """Its exit code; it may have died before."""
+        assert self.pid, "there is no server"
         with suppress(ProcessLookupError):
             os.kill(self.pid, how)
         return self.ended()
