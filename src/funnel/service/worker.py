@@ -56,6 +56,8 @@ from funnel.service.workplace import Workplace
 
 log = logging.getLogger(__name__)
 
+VERSION: Final = version("funnel-tes")
+
 PACE: Final = timedelta(seconds=5)
 """Notes wait no longer than this where no other pace is set."""
 
@@ -225,7 +227,7 @@ class Try:
         metadata = {"hostname": self._worker.hostname, WAITING: seconds(waited)}
         return (
             StateChanged(task_id, now, State.INITIALIZING),
-            self._logged("Version", Level.INFO, {"Version": version("funnel-tes")}),
+            self._logged("Version", Level.INFO, {"Version": VERSION}),
             MetadataAdded(task_id, now, metadata),
         )
 
