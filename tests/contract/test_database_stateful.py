@@ -1,6 +1,7 @@
 """Whatever is done to the database, in any order, it keeps what a few dictionaries keep."""
 
 import asyncio
+import math
 import os
 import shutil
 import tempfile
@@ -30,6 +31,7 @@ from funnel.core.query import Query, Scope, View
 from funnel.core.state import State
 from funnel.core.task import TaskId
 from funnel.core.work import Claim, Done, Submit
+from funnel.database import clock
 from funnel.database.sqlite import PLUGIN, Settings
 from funnel.plugins import Host
 from funnel.ports import Database
@@ -119,6 +121,9 @@ class DatabaseMachine(RuleBasedStateMachine):
         host = Host(now=lambda: now, deployment="test")
         at = Settings(path=f"{self.home}/funnel.db", min_free=0)
         self.stack = AsyncExitStack()
+        # Days pass here without a word, and are to be believed.
+        believing = self.stack.enter_context(pytest.MonkeyPatch.context())
+        believing.setattr(clock, "DAY", math.inf)
         self.database = self.runner.run(self.stack.enter_async_context(PLUGIN.make(at, host)))
 
     def teardown(self) -> None:

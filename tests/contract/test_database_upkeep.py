@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from funnel.app import now
 from funnel.core.error import NoSpace
 from funnel.core.state import State
 from funnel.database import space, upkeep
@@ -14,9 +15,9 @@ from funnel.database.space import MIB, Space
 from funnel.database.sqlite import PLUGIN, Settings
 from funnel.plugins import Host
 from funnel.ports import Database
-from funnel.testing.build import EPOCH, NOTHING, batch, created, moved
+from funnel.testing.build import NOTHING, batch, created, moved
 
-HOST = Host(now=lambda: EPOCH, deployment="test")
+HOST = Host(now=now, deployment="test")
 
 
 @pytest.fixture

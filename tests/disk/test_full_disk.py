@@ -75,7 +75,7 @@ def test_creates_are_refused_before_the_disk_is_full(server: Server, disk: Path)
 
 
 def test_on_a_full_disk_ends_are_kept_and_reading_goes_on(server: Server, disk: Path) -> None:
-    made = [server.create_task(TASK) for _ in range(200)]
+    made = [server.create_task(TASK) for _ in range(60)]
     ballast = fill(disk)
     until(lambda: is_refused(post(server)))
     for one in made:

@@ -104,7 +104,8 @@ class Server:
         return round(sum(float(line.split()[1]) for line in counts))
 
     def cancel(self, task_id: str) -> None:
-        assert self.http.post(f"/v1/tasks/{task_id}:cancel").status_code == 200
+        answer = self.http.post(f"/v1/tasks/{task_id}:cancel")
+        assert answer.status_code == 200, answer.text
 
     def wait(self, task_id: str) -> dict[str, Any]:
         until(lambda: self.state(task_id) in FINAL)

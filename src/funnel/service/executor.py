@@ -90,7 +90,6 @@ class Run:
         self._marked = bool(before and before.start_time)
         self._started = False
         self._timed_out = False
-        self._overtime = bench.place.overtime(index)
         self._name = f"{bench.task.id}-{index}"
 
     async def to_exit(self, before: str = "") -> str:
@@ -127,7 +126,8 @@ class Run:
         if self._marked:
             found = await self._found()
             self._started = found.started
-            self._timed_out = await asyncio.to_thread(self._overtime.exists)
+            overtime = self._bench.place.overtime(self._index)
+            self._timed_out = await asyncio.to_thread(overtime.exists)
             return found.id
         bench, index = self._bench, self._index
         container_id = await self._make(plan)
@@ -255,7 +255,7 @@ class Run:
         if (await self._found()).running:
             self._timed_out = True
             # Whoever goes on after us must not take its end for one of its own.
-            await asyncio.to_thread(self._overtime.touch)
+            await asyncio.to_thread(bench.place.overtime(self._index).touch)
             await bench.runtime.stop(container_id, grace=bench.grace)
 
     async def _follow(self, container_id: str, capturing: Capturing, begun: asyncio.Event) -> None:
