@@ -12,7 +12,7 @@ from funnel.core.plan import make_plan, with_workdir
 from funnel.core.task import Executor, FileType, Input, Output, Spec
 from funnel.core.validate import check
 
-ROOT = PurePosixPath("/work/task/1/root")
+ROOT = PurePosixPath("/jobs/task/1/root")
 NAMES = st.sampled_from(["a", "b", "c", "etc", "usr", "lib", "proc", "dev", "var", "tmp", ".", ""])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: "/" + "/".join(names))
 PATTERNS = st.lists(NAMES | st.just("*"), min_size=1, max_size=3).map(
