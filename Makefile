@@ -45,7 +45,7 @@ proof: setup ## the proofs of safety, ten times as long as in the tests
 	@scripts/tools.sh
 	FUNNEL_PROOF=10 scripts/engine.sh with test -- $(BIN)/python -m pytest tests/security $(ARGS)
 
-faults: setup ## the whole proof of what a kill cannot break: each point, each system call; half an hour
+faults: setup ## the whole proof of what a kill cannot break: each point, each system call
 	@scripts/tools.sh
 	FUNNEL_FAULTS=all scripts/engine.sh with test -- $(BIN)/python -m pytest tests/faults $(ARGS)
 

@@ -90,5 +90,5 @@ def test_run_wait_shows_what_is_printed_and_exits_as_the_command_did(board: Boar
     assert running.error_line() == "hello"
     board.ended(made, State.EXECUTOR_ERROR, code=3)
     answer = running.end()
-    assert answer.code == 3
+    assert (answer.code, answer.out) == (3, "")
     assert answer.err == f"Task {made} exited with state EXECUTOR_ERROR\n"

@@ -200,18 +200,6 @@ def test_a_followed_log_is_whole_though_only_its_end_is_kept(call: Call, board: 
     assert (answer.code, answer.out, answer.err) == (0, "", "")
 
 
-def test_run_wait_shows_the_log_and_exits_as_the_command_did(board: Board) -> None:
-    running = Process(board.port, "run", "exit 3", "--wait")
-    made = running.line()
-    board.started(made)
-    board.printed(made, "hello\n")
-    assert running.error_line() == "hello"
-    board.ended(made, State.EXECUTOR_ERROR, code=3)
-    answer = running.end()
-    assert (answer.code, answer.out) == (3, "")
-    assert answer.err == f"Task {made} exited with state EXECUTOR_ERROR\n"
-
-
 def test_run_wait_says_why_the_system_failed(board: Board) -> None:
     running = Process(board.port, "run", "true", "--wait")
     made = running.line()
