@@ -104,7 +104,8 @@ async def test_tasks_that_ran_fit_the_schema(
 async def test_schemathesis_finds_nothing(port: int) -> None:
     argv = (
         *(sys.executable, "-m", "schemathesis.cli", f"--config-file={CONFIG}", "run"),
-        *(f"http://127.0.0.1:{port}/openapi.json", "--checks=all", "--no-color", "--seed=1"),
+        # All checks are on by default; asked for by name, they would be on where CONFIG says off.
+        *(f"http://127.0.0.1:{port}/openapi.json", "--no-color", "--seed=1"),
         *(f"--max-time={SECONDS}", "--generation-database=none"),
     )
     process = await asyncio.create_subprocess_exec(
