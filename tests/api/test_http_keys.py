@@ -83,9 +83,24 @@ async def test_keys_are_any_text_and_each_is_its_own(http: httpx.AsyncClient, ke
 
 
 async def test_without_a_key_each_request_creates(http: httpx.AsyncClient) -> None:
-    for key in ("", ""):
-        assert (await made(http, key)).status_code == 200
+    for _ in range(2):
+        assert (await http.post("/v1/tasks", json=TASK)).status_code == 200
     assert len(await listed(http)) == 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [([""], "is empty"), ([" "], "is empty"), (["a", "a"], "more than once"), (["a", ""], "once")],
+)
+async def test_a_key_that_says_nothing_or_two_things_is_refused(
+    http: httpx.AsyncClient, keys: list[str], why: str
+) -> None:
+    headers = [("Idempotency-Key", key) for key in keys]
+    answer = await http.post("/v1/tasks", json=TASK, headers=headers)
+    assert answer.status_code == 400
+    assert "Idempotency-Key" in answer.json()["error"]
+    assert why in answer.json()["error"]
+    assert await listed(http) == []
 
 
 async def test_a_refused_task_leaves_its_key_free(http: httpx.AsyncClient) -> None:

@@ -89,7 +89,15 @@ class TaskDoor:
 
 
 def _key(request: Request) -> str:
-    key = request.headers.get("idempotency-key", "")
+    """Raises `Invalid` where it says less than whoever sends it means; without one it is empty."""
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return ""
+    if len(keys) > 1:
+        raise Invalid("the Idempotency-Key header is there more than once")
+    (key,) = keys
+    if not key.strip():
+        raise Invalid("the Idempotency-Key header is empty; leave it out or give it a value")
     if len(key) > LONGEST_KEY:
         raise Invalid(f"the Idempotency-Key header is longer than {LONGEST_KEY} characters")
     return key
