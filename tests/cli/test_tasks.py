@@ -9,6 +9,7 @@ from calling import Call, Process
 
 from funnel.core.container import Stream
 from funnel.core.state import State
+from funnel.database import search
 
 TASK = {"name": "t", "executors": [{"image": "alpine", "command": ["true"]}]}
 
@@ -110,6 +111,18 @@ def test_lists_are_filtered_and_paged(call: Call, board: Board) -> None:
     assert names("--tag", "at=1") == ["n3", "n1"]
     assert names("--name-prefix", "n4") == ["n4"]
     assert names("--state", "CANCELED", "--tag", "at=1") == []
+
+
+def test_an_empty_page_that_is_not_the_last_is_not_shown(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = call("task", "create", stdin=text(tags={"at": "1", "old": ""})).lines
+    call("task", "create", stdin=text(tags={"at": "1"}) * 3 + text(tags={"old": ""}) * 3)
+    monkeypatch.setattr(search, "SPAN", 1)
+    monkeypatch.setattr(search, "WORK", 1)
+    asked = ("task", "list", "--tag", "at=1", "--tag", "old=", "-s", "1")
+    assert [one["id"] for one in call(*asked).json["tasks"]] == made
+    assert call("task", "list", "--tag", "at=1", "--tag", "old=no", "-s", "1").json == {}
 
 
 def test_people_get_a_table(call: Call, board: Board) -> None:

@@ -1,4 +1,8 @@
-"""Finding a page of tasks: the rarest of the terms leads, the others are looked up."""
+"""
+Finding a page of tasks: the rarest of the terms leads.
+
+What is about as rare is met with it as a list of numbers, and what is common is looked up.
+"""
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -6,6 +10,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from operator import itemgetter
 from typing import LiteralString
+
+from msgspec import json
 
 from funnel.core.error import Invalid
 from funnel.core.query import Listing, Query, Scope, View
@@ -20,9 +26,15 @@ from funnel.database.sql import statements
 SQL = statements("search.sql")
 MOST_TERMS = 64
 SPAN = 512
-"""So many candidates are looked at first; four times as many in each further step."""
-PATIENCE = 65_536
-"""After so many candidates a page is given as it is, with a token to go on from there."""
+"""So many candidates are looked at first, and up to four times as many in each further step."""
+WORK = 12_288
+"""After so much a page is given as it is, with a token to go on from there: a few milliseconds."""
+PROBE = 6
+"""Looking one number up in an index is as much work as so many in a list."""
+ROW = 12
+"""The same for the row of a task."""
+NEAR = 4
+"""Terms with up to so many times the candidates are listed."""
 WITHOUT_END = b""
 """SQLite sorts any bytes after all text."""
 
@@ -41,18 +53,15 @@ class Lead(Value):
     covers: tuple[Term, ...]
 
 
-class Window(Value, kw_only=True):
-    """The numbers from `floor` to before `after`; `limit` tasks are wanted of those that match."""
+class Window(Value):
+    """The numbers from `floor` to before `after`."""
 
-    lead: Lead
-    terms: tuple[Term, ...]
     after: int
     floor: int
-    limit: int
 
 
-EVERYTHING = Lead(Term("all"), ())
-_ORDERS: Mapping[str, str] = {"all": "newest_of_all", "id": "alone", "some": "alone"}
+_ORDERS: Mapping[str, str] = {"all": "newest_of_all"}
+_NUMBERS = json.Decoder(list[int])
 _COLUMNS: Mapping[View, str] = {
     View.BASIC: "basic",
     View.FULL: "full",
@@ -66,7 +75,7 @@ def search(db: sqlite3.Connection, query: Query, shown: Shown) -> Listing:
         raise Invalid(f"tag_key: {len(query.tags)} tags are too many to ask for at once")
     with _one_moment(db):
         after = place(query.page_token) if query.page_token else _number(db, "newest", ())
-        rows, end = _walk(db, query, terms, after)
+        rows, end = (_walk if terms else _newest)(db, query, terms, after)
         page = rows[: query.page_size]
         if len(rows) > len(page):
             end = page[-1][0]
@@ -102,7 +111,7 @@ def look_up(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -
     """
     owner = scope.owner
     given = (task_id, 1) if owner is None else (task_id, owner, 1)
-    return _read(db, _found(view), ("id", () if owner is None else ("owner",)), given)
+    return _read(db, _found(view), ("id", () if owner is None else ("own",)), given)
 
 
 def _documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: Shown) -> list[Row]:
@@ -127,36 +136,83 @@ def has_many_events(db: sqlite3.Connection, n: int) -> bool:
     return bool(_number(db, "many_events", (n,)))
 
 
+def _newest(
+    db: sqlite3.Connection, query: Query, _terms: tuple[Term, ...], after: int
+) -> tuple[list[Row], int]:
+    """As `_walk`, where nothing is asked for."""
+    given = (after, query.page_size + 1)
+    return _read(db, _found(query.view), ("all", ()), given), 0
+
+
 def _walk(
     db: sqlite3.Connection, query: Query, terms: tuple[Term, ...], after: int
 ) -> tuple[list[Row], int]:
-    """Up to one task more than a page, and how far down we looked; 0 is to the end."""
+    """
+    Up to one task more than a page, and how far down we looked; 0 is to the end.
+
+    Terms that many tasks have each, and few all of them, must not keep others waiting.
+    """
     wanted = query.page_size + 1
-    rows, seen, span = list[Row](), 0, max(SPAN, wanted)
+    rows, worked, span = list[Row](), 0, max(SPAN, wanted)
     while True:
         # Chosen anew at each step: what is rare among the new may be common among the old.
         floor, lead = _sparsest(db, terms, after, span)
-        limit = wanted - len(rows)
-        window = Window(lead=lead, terms=terms, after=after, floor=floor, limit=limit)
-        rows += _rows(db, query.view, window)
-        seen += span
-        if len(rows) >= wanted or not floor or seen >= PATIENCE:
+        numbers, common, listed = _meet(db, lead, terms, Window(after, floor))
+        found = _matching(db, query.view, numbers, common, wanted - len(rows))
+        rows += found
+        probe = sum(ROW if term.kind == "name" else PROBE for term in common)
+        work = listed + (len(numbers) - len(found)) * probe
+        worked += work
+        if len(rows) >= wanted or not floor or worked >= WORK:
             return rows, floor
-        after, span = floor, span * 4
+        most = span * (WORK - worked) // max(work, 1)
+        after, span = floor, max(SPAN, min(span * 4, most))
 
 
-def _rows(db: sqlite3.Connection, view: View, window: Window) -> list[Row]:
+def _meet(
+    db: sqlite3.Connection, lead: Lead, terms: tuple[Term, ...], window: Window
+) -> tuple[list[int], list[Term], int]:
+    """
+    The numbers, newest first, that match all terms but the common ones, and these.
+
+    The third is how many numbers were listed.
+    """
+    candidates = _listed(db, lead.term, window)
+    numbers, common, listed = set(candidates), list[Term](), len(candidates)
+    for term in terms:
+        if term in lead.covers:
+            continue
+        most = len(numbers) * NEAR
+        others = _listed(db, term, window, most + 1)
+        listed += len(others)
+        if len(others) > most:
+            common.append(term)
+        else:
+            numbers.intersection_update(others)
+    return sorted(numbers, reverse=True), common, listed
+
+
+def _listed(db: sqlite3.Connection, term: Term, window: Window, most: int = -1) -> list[int]:
+    """The numbers of a term; without `most`, all."""
+    given = (*term.values, window.after, window.floor, most)
+    (text,) = db.execute(SQL[f"list_{term.kind}"], given).fetchone()
+    return _NUMBERS.decode(text)
+
+
+def _matching(
+    db: sqlite3.Connection, view: View, numbers: list[int], common: list[Term], limit: int
+) -> list[Row]:
     """
     A whole page comes as one row of JSON, so that a reading thread gives way only once.
 
     The rows are those of `look_up`.
     """
-    lead = window.lead
-    checks = [term for term in window.terms if term not in lead.covers]
-    given = [*lead.term.values, window.after, window.floor]
-    given += [value for term in checks for value in term.values]
-    which = (lead.term.kind, tuple(term.kind for term in checks))
-    return _read(db, _found(view), which, (*given, window.limit))
+    if not numbers:
+        return []
+    some = numbers if common else numbers[:limit]
+    given = [str(some), *(value for term in common for value in term.values), limit]
+    which = ("some", tuple(term.kind for term in common))
+    return _read(db, _found(view), which, given)
 
 
 def _read(
@@ -183,7 +239,7 @@ def _found(view: View) -> str:
 
 @lru_cache(256)
 def _joined(columns: str, lead: str, checks: tuple[str, ...]) -> LiteralString:
-    order = _ORDERS.get(lead, "newest_of_lead")
+    order = _ORDERS.get(lead, "as_given")
     names = (columns, f"among_{lead}", *(f"check_{kind}" for kind in checks), order)
     return " ".join([SQL[name] for name in names])
 
@@ -192,10 +248,7 @@ def _sparsest(
     db: sqlite3.Connection, terms: tuple[Term, ...], after: int, span: int
 ) -> tuple[int, Lead]:
     """The lead whose next `span` candidates reach furthest down, and how far that is."""
-    leads = [*_leads(terms)] or [EVERYTHING]
-    if len(leads) == 1 and leads[0].term.kind != "name":
-        return 0, leads[0]
-    floors = [(_floor(db, lead.term, after, span), lead) for lead in leads]
+    floors = [(_floor(db, lead.term, after, span), lead) for lead in _leads(terms)]
     return min(floors, key=itemgetter(0))
 
 

@@ -82,38 +82,47 @@ FROM (
 
 -- name: among_all
 FROM task
-WHERE task.n < ? AND task.n >= ?
+WHERE task.n < ?
 
 -- name: among_id
 FROM task
 WHERE task.id = ?
 
 -- name: among_some
-FROM task
-WHERE task.n IN (SELECT value FROM json_each(?))
+-- In the order in which they are given.
+FROM (SELECT value AS n FROM json_each(?)) AS lead CROSS JOIN task ON task.n = lead.n
+WHERE true
 
--- name: among_owner
-FROM task AS lead INDEXED BY task_by_owner CROSS JOIN task ON task.n = lead.n
-WHERE lead.owner = ? AND lead.n < ? AND lead.n >= ?
+-- name: list_owner
+SELECT '[' || coalesce(group_concat(n), '') || ']' FROM (
+  SELECT n FROM task INDEXED BY task_by_owner
+  WHERE owner = ? AND n < ? AND n >= ? LIMIT ?
+)
 
--- name: among_state
-FROM task AS lead INDEXED BY task_by_state CROSS JOIN task ON task.n = lead.n
-WHERE lead.state = ? AND lead.n < ? AND lead.n >= ?
+-- name: list_state
+SELECT '[' || coalesce(group_concat(n), '') || ']' FROM (
+  SELECT n FROM task INDEXED BY task_by_state
+  WHERE state = ? AND n < ? AND n >= ? LIMIT ?
+)
 
--- name: among_owner_and_state
-FROM task AS lead INDEXED BY task_by_owner_and_state CROSS JOIN task ON task.n = lead.n
-WHERE lead.owner = ? AND lead.state = ? AND lead.n < ? AND lead.n >= ?
+-- name: list_owner_and_state
+SELECT '[' || coalesce(group_concat(n), '') || ']' FROM (
+  SELECT n FROM task INDEXED BY task_by_owner_and_state
+  WHERE owner = ? AND state = ? AND n < ? AND n >= ? LIMIT ?
+)
 
--- name: among_tag
-FROM tag AS lead CROSS JOIN task ON task.n = lead.n
-WHERE lead.key = ? AND lead.value = ? AND lead.n < ? AND lead.n >= ?
+-- name: list_tag
+SELECT '[' || coalesce(group_concat(n), '') || ']' FROM (
+  SELECT n FROM tag WHERE key = ? AND value = ? AND n < ? AND n >= ? LIMIT ?
+)
 
--- name: among_tag_key
-FROM tag_key AS lead CROSS JOIN task ON task.n = lead.n
-WHERE lead.key = ? AND lead.n < ? AND lead.n >= ?
+-- name: list_tag_key
+SELECT '[' || coalesce(group_concat(n), '') || ']' FROM (
+  SELECT n FROM tag_key WHERE key = ? AND n < ? AND n >= ? LIMIT ?
+)
 
--- name: among_name
-FROM (
+-- name: list_name
+SELECT '[' || coalesce(group_concat(n), '') || ']' FROM (
   WITH RECURSIVE
     asked (low, high, after, floor) AS (SELECT ?, ?, ?, ?),
     block (b) AS (
@@ -121,18 +130,24 @@ FROM (
       UNION ALL
       SELECT b - 1 FROM asked CROSS JOIN block WHERE b > floor / 4096
     )
-  SELECT * FROM asked CROSS JOIN block
-) AS blocks
-CROSS JOIN task AS lead INDEXED BY task_by_name ON lead.n / 4096 = blocks.b
-  AND lead.name >= blocks.low AND lead.name < blocks.high
-CROSS JOIN task ON task.n = lead.n
-WHERE lead.n < blocks.after AND lead.n >= blocks.floor
+  SELECT task.n AS n
+  FROM asked CROSS JOIN block CROSS JOIN task INDEXED BY task_by_name ON task.n / 4096 = block.b
+    AND task.name >= asked.low AND task.name < asked.high
+  WHERE task.n < asked.after AND task.n >= asked.floor LIMIT ?
+)
 
--- name: check_owner
+-- name: check_own
 AND task.owner = ?
 
+-- name: check_owner
+AND EXISTS (
+  SELECT 1 FROM task AS one INDEXED BY task_by_owner WHERE one.owner = ? AND one.n = lead.n
+)
+
 -- name: check_state
-AND task.state = ?
+AND EXISTS (
+  SELECT 1 FROM task AS one INDEXED BY task_by_state WHERE one.state = ? AND one.n = lead.n
+)
 
 -- name: check_name
 AND task.name >= ? AND task.name < ?
@@ -146,8 +161,5 @@ AND EXISTS (SELECT 1 FROM tag_key WHERE tag_key.key = ? AND tag_key.n = lead.n)
 -- name: newest_of_all
 ORDER BY task.n DESC LIMIT ?)
 
--- name: newest_of_lead
-ORDER BY lead.n DESC LIMIT ?)
-
--- name: alone
+-- name: as_given
 LIMIT ?)

@@ -58,15 +58,25 @@ def list_tasks(**given: Any) -> None:
 
 async def _found(client: Client, asked: Asked) -> Page:
     if not asked.all_pages:
-        return await _page(client, asked, asked.page_size, asked.page_token)
-    tasks = [task async for page in _pages(client, asked) for task in page.tasks]
+        return await _first(_pages(client, asked, asked.page_size))
+    pages = _pages(client, asked, asked.page_size or MOST)
+    tasks = [task async for page in pages for task in page.tasks]
     return Page(tasks=tuple(tasks))
 
 
-async def _pages(client: Client, asked: Asked) -> AsyncIterator[Page]:
+async def _first(pages: AsyncIterator[Page]) -> Page:
+    """With anything on it: a server may give up a page after a while, empty or not."""
+    page = Page(tasks=())
+    async for page in pages:
+        if page.tasks:
+            break
+    return page
+
+
+async def _pages(client: Client, asked: Asked, size: int | None) -> AsyncIterator[Page]:
     token = asked.page_token
     while True:
-        page = await _page(client, asked, asked.page_size or MOST, token)
+        page = await _page(client, asked, size, token)
         yield page
         token = page.next_page_token
         if not token:
