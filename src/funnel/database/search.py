@@ -27,7 +27,7 @@ SQL = statements("search.sql")
 MOST_TERMS = 64
 SPAN = 512
 """So many candidates are looked at first, and up to four times as many in each further step."""
-WORK = 12_288
+WORK = 8192
 """After so much a page is given as it is, with a token to go on from there: a few milliseconds."""
 PROBE = 6
 """Looking one number up in an index is as much work as so many in a list."""
