@@ -1,6 +1,7 @@
 """A worker is stopped: by a cancel, by another attempt, or with its server."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from funnel.core.task import Input, Output, TaskId
 from funnel.database.sqlite import SqliteDatabase
 from funnel.ports import Object
 from funnel.runtime.fake import FakeRuntime, Inside, Program
+from funnel.service.output import HELD
 from funnel.storage.local import LocalStorage
 from funnel.testing.build import EPOCH
 
@@ -71,6 +73,31 @@ async def test_a_cancel_stops_the_container_and_what_would_follow(bench: Bench) 
         await bench.prints(task_id, "here\n")
         await cancel(bench, task_id, work)
     assert codes(await bench.see(task_id)) == [None]
+
+
+async def test_what_was_printed_before_a_cancel_is_kept(bench: Bench, programs: Programs) -> None:
+    more = asyncio.Event()
+
+    async def program(inside: Inside) -> int:
+        await inside.write(b"here\n")
+        await more.wait()
+        await inside.write(b"." * HELD + b"last words\n")
+        await inside.stopping.wait()
+        return 143
+
+    async def captured() -> bool:
+        return (bench.work / task_id / "1" / "private" / "stdout-0").stat().st_size > HELD
+
+    programs["talks"] = program
+    bench.settings["log_update_rate"] = timedelta(minutes=1)
+    task_id = await bench.create(step("talks"))
+    async with bench.working(task_id) as work:
+        await bench.prints(task_id, "here\n")
+        more.set()
+        await bench.until(captured)
+        await cancel(bench, task_id, work)
+    (log,) = (await bench.see(task_id)).logs[-1].logs
+    assert log.stdout.endswith("...last words\n")
 
 
 async def test_a_cancel_asks_before_it_kills(bench: Bench, programs: Programs) -> None:

@@ -165,7 +165,7 @@ class Run:
             raise self._lost() from error
         finally:
             await capturing.close()
-        await bench.journal.note(*capturing.news(final=True))
+            await bench.journal.note(*capturing.news(final=True))
         keeps_output = bool(self._wanted())
         if not self._timed_out and (doubt := exited.doubt(keeps_output=keeps_output)):
             raise Lost(doubt)

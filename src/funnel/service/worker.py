@@ -177,7 +177,7 @@ class Try:
             end = "OVER"
         finally:
             metrics.attempt_ended(end, time.monotonic() - began)
-        await undisturbed(self._leave())
+        await undisturbed(self._leave(journal))
 
     async def _outcome(self, journal: Journal, before: Progress) -> Outcome:
         try:
@@ -369,8 +369,10 @@ class Try:
             return False
         return is_final(progress.state) or progress.fence != self._fence
 
-    async def _leave(self) -> None:
+    async def _leave(self, journal: Journal) -> None:
         """Clear up, and where the task was cancelled, tell its readers that nothing runs."""
+        with suppress(FunnelError, OSError):
+            await journal.last_words()
         await self._remains.clear()
         tasks, task_id = self._worker.tasks, self._task.id
         with suppress(FunnelError, OSError):
