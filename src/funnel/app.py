@@ -134,6 +134,7 @@ class Opening:
             runtime=runtime,
             settings=self._config.worker,
             hostname=socket.gethostname(),
+            deployment=self.host.deployment,
             now=now,
             metrics=self.host.metrics,
         )

@@ -246,6 +246,7 @@ async def test_whole_attempts_ask_for_nothing_else(engine: Engine, tmp_path: Pat
         runtime=engine.runtime,
         settings=WorkerSettings(work_dir=str(tmp_path / "work")),
         hostname="here",
+        deployment="test",
         now=lambda: EPOCH,
         metrics=Metrics(),
     )

@@ -110,6 +110,7 @@ class Bench:
                 work_dir=str(self.work), stop_grace=timedelta(seconds=1), **self.settings
             ),
             hostname="here",
+            deployment=HOST.deployment,
             now=lambda: EPOCH,
             metrics=Metrics(),
         )

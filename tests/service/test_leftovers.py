@@ -5,12 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from attempts import Bench, left, step
+from attempts import Bench, left, step, stopped
 from running import until
 
 from funnel.core.event import Requeued
 from funnel.core.task import TaskId
 from funnel.service.leftovers import clear_forever, clear_leftovers
+from funnel.service.workplace import Owner
 from funnel.testing.build import EPOCH
 
 
@@ -78,6 +79,27 @@ async def test_what_is_not_ours_stays(bench: Bench) -> None:
     await clear_leftovers(bench.worker())
     assert (kept / "root" / "out" / "file").exists()
     assert len(left(bench.work)) == 3
+
+
+async def test_a_task_that_was_deleted_meanwhile_leaves_nothing(bench: Bench) -> None:
+    """Its worker was stopped with its server, and did not hear of the cancel any more."""
+    task_id = await bench.create(step("stay"))
+    async with bench.working(task_id) as work:
+        await bench.prints(task_id, "here\n")
+        await stopped(work)
+    await bench.cancel(task_id)
+    await bench.database.delete(task_id)
+    await clear_leftovers(bench.worker())
+    assert left(bench.work) == []
+    assert not await bench.containers(task_id)
+
+
+async def test_a_task_of_somebody_else_in_the_same_place_stays(bench: Bench) -> None:
+    """As of `funnel worker run`."""
+    place = bench.worker().place(TaskId("unknown"), 1)
+    await place.make(Owner("another", "alpine"))
+    await clear_leftovers(bench.worker())
+    assert place.private.exists()
 
 
 async def test_files_that_shall_be_left_are_left(bench: Bench) -> None:

@@ -11,7 +11,8 @@ from typing import TypeAlias
 from funnel.core.error import FunnelError, NotFound
 from funnel.core.query import EVERYONE, View
 from funnel.core.state import is_final
-from funnel.core.task import Task, TaskId
+from funnel.core.task import TaskId
+from funnel.service.remains import Remains, image_of
 from funnel.service.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ async def clear_leftovers(
     """
     Remove them, all or only those `among` some; all that there were.
 
-    What belongs to no task that we know is not ours to judge, and stays.
+    What belongs to no task that we know, and was not made here, is not ours to judge, and stays.
     """
     over = set[Key]()
     if worker.settings.leave_work_dir:
@@ -41,11 +42,11 @@ async def clear_leftovers(
     work_dir = Path(worker.settings.work_dir)
     try:
         for task_id, fence in await asyncio.to_thread(lambda: list(_attempts(work_dir))):
-            if task := await _over(worker, task_id, fence):
+            if remains := await _over(worker, task_id, fence):
                 over.add((task_id, fence))
                 if among is None or (task_id, fence) in among:
                     log.info("clearing up after attempt %d of %s", fence, task_id)
-                    await worker.remains(task, fence).clear()
+                    await remains.clear()
     except (FunnelError, OSError) as error:
         log.warning("files of attempts that are over stay in %s: %s", work_dir, error)
     return over
@@ -64,12 +65,21 @@ def _attempts(work_dir: Path) -> Iterator[tuple[TaskId, int]]:
             yield from ((TaskId(top.name), int(name)) for name in names if name.isdecimal())
 
 
-async def _over(worker: Worker, task_id: TaskId, fence: int) -> Task | None:
-    """The task, where this attempt at it is over."""
+async def _over(worker: Worker, task_id: TaskId, fence: int) -> Remains | None:
+    """What this attempt leaves, where it is over."""
     try:
         progress = await worker.tasks.progress(task_id)
+        if not is_final(progress.state) and fence in (0, progress.fence):
+            return None
+        task = await worker.tasks.get(task_id, View.BASIC, EVERYONE)
     except NotFound:
+        return await _forgotten(worker, task_id, fence)
+    return worker.remains(task_id, fence, image_of(task))
+
+
+async def _forgotten(worker: Worker, task_id: TaskId, fence: int) -> Remains | None:
+    """Of a task that was deleted before all of it was cleared away."""
+    owner = await asyncio.to_thread(worker.place(task_id, fence).owner)
+    if owner is None or owner.deployment != worker.deployment:
         return None
-    if not is_final(progress.state) and fence in (0, progress.fence):
-        return None
-    return await worker.tasks.get(task_id, View.BASIC, EVERYONE)
+    return worker.remains(task_id, fence, owner.image)

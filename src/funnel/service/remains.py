@@ -8,7 +8,7 @@ from typing import Final
 
 from funnel.core.container import LABEL_ATTEMPT, Found
 from funnel.core.error import FunnelError
-from funnel.core.task import TaskId
+from funnel.core.task import Task, TaskId
 from funnel.ports import Runtime
 from funnel.service.together import together
 from funnel.service.workplace import Workplace
@@ -54,6 +54,11 @@ class Remains:
         await together(
             self.runtime.remove(one.id, grace=self.grace if one.running else NOW) for one in ours
         )
+
+
+def image_of(task: Task) -> str:
+    """One of a task that may be used to delete files; empty where it names none."""
+    return task.executors[0].image if task.executors else ""
 
 
 def _attempt(one: Found) -> int:

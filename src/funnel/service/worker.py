@@ -49,10 +49,10 @@ from funnel.service.journal import Journal
 from funnel.service.limit import Limit
 from funnel.service.output import Pace
 from funnel.service.publish import publish
-from funnel.service.remains import Remains
+from funnel.service.remains import Remains, image_of
 from funnel.service.stage import Transfers, stage
 from funnel.service.together import alongside, together, undisturbed
-from funnel.service.workplace import Workplace
+from funnel.service.workplace import Owner, Workplace
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ class Worker:
     runtime: Runtime
     settings: WorkerSettings
     hostname: str
+    deployment: str
     now: Clock
     metrics: Metrics
     luck: Callable[[], float] = chance
@@ -117,14 +118,17 @@ class Worker:
         progress = await self.tasks.progress(task_id)
         await Try(self, task, fence).run(progress)
 
-    def remains(self, task: Task, fence: int) -> Remains:
+    def place(self, task_id: TaskId, fence: int) -> Workplace:
+        return Workplace.of(Path(self.settings.work_dir), task_id, fence)
+
+    def remains(self, task_id: TaskId, fence: int, image: str) -> Remains:
         """What an attempt leaves behind here."""
         return Remains(
-            task_id=task.id,
+            task_id=task_id,
             fence=fence,
-            place=Workplace.of(Path(self.settings.work_dir), task.id, fence),
+            place=self.place(task_id, fence),
             runtime=self.runtime,
-            image=task.executors[0].image if task.executors else "",
+            image=image,
             grace=self.settings.stop_grace,
             keep_files=self.settings.leave_work_dir,
         )
@@ -151,7 +155,7 @@ class Try:
         self._task = task
         self._fence = fence
         self._asked = asked(task.resources.backend_parameters)
-        self._remains = worker.remains(task, fence)
+        self._remains = worker.remains(task.id, fence, image_of(task))
         self._place = self._remains.place
         self._spent: dict[str, str] = {}
 
@@ -195,7 +199,7 @@ class Try:
     async def _steps(self, journal: Journal, before: Progress) -> Outcome:
         if before.state is State.QUEUED:
             await journal.note(*self._beginning(before))
-        await self._place.make()
+        await self._place.make(Owner(self._worker.deployment, self._remains.image))
         bench = await self._bench(journal)
         if before.state is not State.RUNNING:
             with self._timed(STAGING):

@@ -4,10 +4,20 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import DecodeError, json
+
 from funnel.core.error import FunnelError, Unavailable
 from funnel.core.task import TaskId
+from funnel.core.value import Value
 from funnel.ports import Housekeeping
 from funnel.safepath import remove_tree
+
+
+class Owner(Value):
+    """Whose attempt it is, and an image that may be used to delete its files."""
+
+    deployment: str
+    image: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +61,30 @@ class Workplace:
         where = error.filename if isinstance(error.filename, str) else self.top
         return f"{words}: {where}; see to the disk of Worker.WorkDir"
 
-    async def make(self) -> None:
+    def owner(self) -> Owner | None:
+        """None where nobody has said so; blocks."""
+        try:
+            return json.decode(self._owned.read_bytes(), type=Owner)
+        except (OSError, DecodeError):
+            return None
+
+    async def make(self, owner: Owner) -> None:
         """Raise `Unavailable`: no task is at fault here."""
         try:
-            await asyncio.to_thread(self._make)
+            await asyncio.to_thread(self._make, owner)
         except OSError as error:
             raise Unavailable(self.blame(error)) from error
 
-    def _make(self) -> None:
+    @property
+    def _owned(self) -> Path:
+        return self.private / "owner"
+
+    def _make(self, owner: Owner) -> None:
         for folder in (self.top.parent, self.top, self.private):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
+        # Before any other file, so that none is left of a task that nobody knows any more.
+        self._owned.write_bytes(json.encode(owner))
 
     async def clear(self, housekeeping: Housekeeping, image: str) -> None:
         """Delete all of it, what a container's root left too. Raises `FunnelError`."""
