@@ -63,6 +63,25 @@ def test_a_file_is_checked(call: Call, tmp_path: Path, content: str, code: int, 
     assert answer.out == ("" if code else "f.yaml is fine\n")
 
 
+def test_flags_and_variables_are_checked_as_for_the_server(call: Call, tmp_path: Path) -> None:
+    assert call("config", "check").out == "this is fine\n"
+    wrong = ("--Server.HTTPPort", "eighty")
+    assert call("config", "check", *wrong).err == call("server", "run", *wrong).err
+    assert call("config", "check", "--Local.Cpus", "1", "--Local.DefaultCpus", "2").code == 1
+    (tmp_path / "f.yaml").write_text("Server: {HTTPPort: eighty}\n")
+    assert call("config", "check", "-c", "f.yaml").err == call("config", "check", "f.yaml").err
+    (tmp_path / "g.yaml").write_text("Local: {Cpus: 1}\n")
+    assert call("config", "check", "g.yaml", "--local.default-cpus=1").out == "g.yaml is fine\n"
+    assert call("config", "check", "g.yaml", "--local.default-cpus=2").code == 1
+    call.variable("FUNNEL__SERVER__HTTP_PORT", "ninety")
+    assert "'ninety' (from the environment)" in call("config", "check").err
+
+
+def test_one_file_is_checked_at_a_time(call: Call) -> None:
+    answer = call("config", "check", "-c", "a.yaml", "b.yaml")
+    assert (answer.code, "either FILE or --config" in answer.err) == (1, True)
+
+
 def test_a_server_that_is_misconfigured_does_not_start(call: Call) -> None:
     answer = call("server", "run", "--Server.HTTPPort", "eighty")
     assert answer.err == "Error: Server.HTTPPort expected a whole number, not 'eighty'\n"

@@ -7,6 +7,6 @@ config = LazyGroup(
     help="Show and check settings.",
     lazy={
         "show": Lazy("funnel.cli.config.show:show_settings", "Print the settings that count."),
-        "check": Lazy("funnel.cli.config.check:check", "Say what is wrong with a settings file."),
+        "check": Lazy("funnel.cli.config.check:check", "Say what is wrong with the settings."),
     },
 )
