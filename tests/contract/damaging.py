@@ -103,3 +103,5 @@ def of_row(n: int) -> Iterator[Damage]:
     yield "DELETE FROM event WHERE n = ?", (n,)
     yield "DELETE FROM event WHERE n = ? AND seq = 1", (n,)
     yield "DELETE FROM output WHERE n = ?", (n,)
+    other = "UPDATE task SET progress = json_set(progress, '$.state', 'PAUSED') WHERE n = ?"
+    yield other, (n,)

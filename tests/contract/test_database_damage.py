@@ -17,7 +17,7 @@ from funnel.core.event import Change, ExecutorExited, ExecutorStarted
 from funnel.core.output import Place
 from funnel.core.query import Query, View
 from funnel.core.state import State, is_final
-from funnel.core.task import TaskId
+from funnel.core.task import Task, TaskId
 from funnel.core.work import Done
 from funnel.database import changes
 from funnel.database.opening import connect
@@ -35,6 +35,7 @@ from funnel.testing.build import (
     moved,
     printed,
 )
+from funnel.testing.databases.page import page_of
 
 HOST = Host(now=lambda: EPOCH, deployment="test")
 GOOD, BAD = 1000, 500
@@ -192,6 +193,42 @@ async def test_lost_progress_is_folded_from_the_events(
         after = await database.append(batch(moved(task_id, State.COMPLETE)))
         assert after.version > before.version
     assert f"of task {task_id} could not be read and was set aside: progress" in caplog.text
+
+
+@pytest.mark.parametrize("first", ["BASIC", "FULL", "progress", "append"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE task SET progress = json_set(progress, '$.state', 'COMPLETE')",
+        "UPDATE task SET state = 'QUEUED'",
+        "UPDATE task SET state = 'nothing'",
+        "UPDATE task SET state = x'ff'",
+    ],
+)
+async def test_a_state_that_contradicts_the_progress_is_folded_from_the_events(
+    tmp_path: Path, first: str, statement: str
+) -> None:
+    path = tmp_path / "funnel.db"
+    async with PLUGIN.make(Settings(path=str(path)), HOST) as database:
+        task_id = await database.create(created())
+        await database.append(batch(*life(task_id, 6)))
+        await asyncio.to_thread(change, path, statement)
+        if first == "progress":
+            assert (await database.progress(task_id)).state is State.RUNNING
+        elif first == "append":
+            await database.append(batch(logged(task_id, "more")))
+        else:
+            (seen,) = (await listed(database, View(first))).values()
+            assert seen["state"] == "RUNNING"
+        task = await database.get(task_id, View.FULL, EVERYONE)
+        assert "lost are: state" in "".join(task.logs[0].system_logs)
+        assert [one.id for one in await of_state(database, State.RUNNING)] == [task_id]
+        after = await database.append(batch(moved(task_id, State.COMPLETE)))
+        assert after.state is State.COMPLETE
+
+
+async def of_state(database: SqliteDatabase, state: State) -> Sequence[Task]:
+    return (await page_of(database, Query(scope=EVERYONE, state=state))).tasks
 
 
 async def test_a_task_whose_spec_is_lost_ends_by_a_fault_of_the_system(tmp_path: Path) -> None:

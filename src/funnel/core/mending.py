@@ -43,11 +43,14 @@ def mended(left: Remnant) -> Progress:
     """
     How far the task has come, as far as that can be known.
 
-    The events are the truth, so a lost progress is folded from them anew. Without them, or
+    The events are the truth, so a progress that is lost, or that contradicts the state which the
+    task is listed under, is folded from them anew. Without them, or
     without its spec, nobody can go on with the task: it has ended as it was listed, or else
     by a fault of the system.
     """
-    progress = left.progress or _folded(left)
+    progress = left.progress
+    if progress is None or progress.state is not left.state:
+        progress = _folded(left) or progress
     if progress is None:
         progress = Progress(task_id=left.task_id, queue=left.queue, state=State.SYSTEM_ERROR)
     elif left.created is None and not is_final(progress.state):

@@ -14,7 +14,7 @@ from funnel.core.work import Done, Submit, caused
 from funnel.database.claims import Claims
 from funnel.database.damage import Damaged, reading
 from funnel.database.output import add_output, compact
-from funnel.database.rows import CREATED, PROGRESS, as_text
+from funnel.database.rows import CREATED, as_text, read_progress
 from funnel.database.sql import statements
 
 SQL: Final = statements("sqlite.sql")
@@ -129,7 +129,8 @@ def find_progress(db: sqlite3.Connection, task_id: TaskId) -> tuple[int, Progres
     row = db.execute(SQL["progress"], (task_id,)).fetchone()
     if row is None:
         raise NotFound(f"no task {task_id}")
-    return row[0], reading(lambda: PROGRESS.decode(row[1]), lambda: [row[0]])
+    n, stored, listed = row
+    return n, reading(lambda: read_progress(stored, listed), lambda: [n])
 
 
 def _add_events(

@@ -64,6 +64,8 @@ def _mend(db: sqlite3.Connection, n: int, found: tuple[Any, ...], now: float) ->
     if progress is None or not plausible(progress, last):
         progress = None
         _set_aside(db, row, "progress", text)
+    elif progress.state != listed:
+        _set_aside(db, row, "state", listed)
     if not row.lost:
         return
     left = Remnant(

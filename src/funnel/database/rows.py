@@ -23,10 +23,10 @@ from funnel.wire.document import Kept, without_contents, write_task
 Row: TypeAlias = tuple[int, bytes]
 Made: TypeAlias = tuple[int, bytes, bytes]
 """A task's number, its progress as it is stored, and the document that shows it."""
-Basic: TypeAlias = tuple[int, Raw, Kept]
+Basic: TypeAlias = tuple[int, Raw, str, Kept]
 Piece: TypeAlias = tuple[int, int, Stream, int, int, int, str]
 Told: TypeAlias = tuple[int, int, Event]
-Full: TypeAlias = tuple[int, Raw, Kept, list[Event], list[Piece]]
+Full: TypeAlias = tuple[int, Raw, str, Kept, list[Event], list[Piece]]
 
 UNFINISHED = json.Decoder(list[Progress])
 UNREAD = json.Decoder(list[Told])
@@ -51,18 +51,26 @@ def read_rows(text: str) -> list[Row]:
 
 
 def read_basic(text: str) -> Iterator[Made]:
-    for n, stored, kept in _BASIC.decode(text):
-        progress = PROGRESS.decode(stored)
+    for n, stored, listed, kept in _BASIC.decode(text):
+        progress = read_progress(stored, listed)
         task_id, state, logs = progress.task_id, progress.state, progress.logs
         document = write_task(without_contents(_whole(kept)), task_id, state, logs)
         yield n, bytes(stored), document
 
 
 def read_full(text: str) -> Iterator[Made]:
-    for n, stored, kept, events, pieces in _FULL.decode(text):
-        progress = PROGRESS.decode(stored)
+    for n, stored, listed, kept, events, pieces in _FULL.decode(text):
+        progress = read_progress(stored, listed)
         logs = full_logs(progress, events, _outputs(progress.task_id, pieces))
         yield n, bytes(stored), write_task(_whole(kept), progress.task_id, progress.state, logs)
+
+
+def read_progress(stored: str | Raw, listed: object) -> Progress:
+    """Raises `ValueError` where the task is listed under another state than it is in."""
+    progress = PROGRESS.decode(stored)
+    if progress.state != listed:
+        raise ValueError(f"the progress says {progress.state}, and the row {listed!r}")
+    return progress
 
 
 def _whole(kept: Kept) -> Kept:
