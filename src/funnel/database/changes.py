@@ -129,8 +129,8 @@ def find_progress(db: sqlite3.Connection, task_id: TaskId) -> tuple[int, Progres
     row = db.execute(SQL["progress"], (task_id,)).fetchone()
     if row is None:
         raise NotFound(f"no task {task_id}")
-    n, stored, listed = row
-    return n, reading(lambda: read_progress(stored, listed), lambda: [n])
+    n, stored, state = row
+    return n, reading(lambda: read_progress(stored, (task_id, state)), lambda: [n])
 
 
 def _add_events(

@@ -61,7 +61,7 @@ def _mend(db: sqlite3.Connection, n: int, found: tuple[Any, ...], now: float) ->
     changes = [_change(db, row, seq, body) for seq, body in bodies.items()]
     progress = _readable(PROGRESS.decode, text)
     last = max((seq for seq, _ in events), default=1)
-    if progress is None or not plausible(progress, last):
+    if progress is None or progress.task_id != row.task_id or not plausible(progress, last):
         progress = None
         _set_aside(db, row, "progress", text)
     elif progress.state != listed:

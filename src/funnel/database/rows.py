@@ -23,10 +23,12 @@ from funnel.wire.document import Kept, without_contents, write_task
 Row: TypeAlias = tuple[int, bytes]
 Made: TypeAlias = tuple[int, bytes, bytes]
 """A task's number, its progress as it is stored, and the document that shows it."""
-Basic: TypeAlias = tuple[int, Raw, str, Kept]
+Listed: TypeAlias = tuple[object, object]
+"""The id and the state under which a task is found."""
+Basic: TypeAlias = tuple[int, Raw, Listed, Kept]
 Piece: TypeAlias = tuple[int, int, Stream, int, int, int, str]
 Told: TypeAlias = tuple[int, int, Event]
-Full: TypeAlias = tuple[int, Raw, str, Kept, list[Event], list[Piece]]
+Full: TypeAlias = tuple[int, Raw, Listed, Kept, list[Event], list[Piece]]
 
 UNFINISHED = json.Decoder(list[Progress])
 UNREAD = json.Decoder(list[Told])
@@ -65,11 +67,11 @@ def read_full(text: str) -> Iterator[Made]:
         yield n, bytes(stored), write_task(_whole(kept), progress.task_id, progress.state, logs)
 
 
-def read_progress(stored: str | Raw, listed: object) -> Progress:
-    """Raises `ValueError` where the task is listed under another state than it is in."""
+def read_progress(stored: str | Raw, listed: Listed) -> Progress:
+    """Raises `ValueError` where the task is listed as another, or under another state."""
     progress = PROGRESS.decode(stored)
-    if progress.state != listed:
-        raise ValueError(f"the progress says {progress.state}, and the row {listed!r}")
+    if (progress.task_id, progress.state) != listed:
+        raise ValueError(f"{progress.task_id}, {progress.state} is listed as {listed}")
     return progress
 
 

@@ -56,18 +56,18 @@ SELECT n FROM (
   SELECT task.n
 
 -- name: basic
-SELECT '[' || coalesce(group_concat('[' || n || ',' || progress || ',' || json_quote(state) || ',' || body || ']'), '') || ']'
+SELECT '[' || coalesce(group_concat('[' || n || ',' || progress || ',' || json_array(id, state) || ',' || body || ']'), '') || ']'
 FROM (
-  SELECT task.n, task.progress, task.state,
+  SELECT task.n, task.progress, task.id, task.state,
     coalesce((SELECT body FROM event WHERE event.n = task.n AND seq = 1), 'null') AS body
 
 -- name: full
 SELECT '[' || coalesce(group_concat(
-  '[' || n || ',' || progress || ',' || json_quote(state) || ',' || body
+  '[' || n || ',' || progress || ',' || json_array(id, state) || ',' || body
   || ',[' || events || '],' || outputs || ']'
 ), '') || ']'
 FROM (
-  SELECT task.n, task.progress, task.state,
+  SELECT task.n, task.progress, task.id, task.state,
     coalesce((SELECT body FROM event WHERE event.n = task.n AND seq = 1), 'null') AS body,
     (SELECT coalesce(group_concat(body), '') FROM (
       SELECT body FROM event INDEXED BY event_by_task
