@@ -6,14 +6,14 @@ WORKERS ?= $(shell n=$$(nproc); echo $$((n > 2 ? n : 2)))
 
 MINUTES ?= 20
 
-# Dead code is found by name. These names are called by click, by uvicorn, by commands that are loaded when called, and
+# Dead code is found by name. These names are called by click, by asyncio and httptools, by commands that are loaded when called, and
 # by who writes an adapter; fields of a message and members of an enumeration are all "variables" that nobody reads, so
 # only variables without doubt count.
-CALLED_BY_OTHERS := send_400_response,list_commands,get_command,format_commands,resolve_command,parse_args,invoke,convert,*Suite,test_*,Signal
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),capture_signals,should_exit,completion,show_settings,examples,list_files,stat_task
+CALLED_BY_OTHERS := list_commands,get_command,format_commands,resolve_command,parse_args,invoke,convert,*Suite,test_*,Signal
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),completion,show_settings,examples,list_files,stat_task
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,deliver_forever,connection_made,data_received,connection_lost,Failpoints,around
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),on_headers_complete,on_response_complete,pause_writing,resume_writing,on_tick
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),startup,servers
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),on_message_begin,on_url,on_header,on_headers_complete,on_body,on_message_complete
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),pause_writing,resume_writing
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test faults proof demo bench soak lock clean

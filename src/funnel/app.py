@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace as replace_value
-from starlette.types import ASGIApp
 
 from funnel.api.ending import ended_by_signals
-from funnel.api.http import make_api
+from funnel.api.http import HttpDoor, make_api
 from funnel.api.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
 from funnel.api.listen import Door, connections_allowed, listen
 from funnel.api.settings import LIMITS, Connections
@@ -244,7 +243,7 @@ async def _until_broken(
     broken = asyncio.create_task(parts.database.broken())
     asked = asyncio.create_task(ending.wait())
     await asyncio.wait({serving, broken, asked, *parts.loops}, return_when=asyncio.FIRST_COMPLETED)
-    door.should_exit = True
+    door.stop()
     await serving
     asked.cancel()
     for loop in parts.loops:
@@ -271,7 +270,7 @@ def _connections(settings: ServerSettings) -> Connections:
     )
 
 
-def _api(parts: Parts) -> ASGIApp:
+def _api(parts: Parts) -> HttpDoor:
     settings = parts.config.server
     info = ServiceInfo(
         id="org.ga4gh.funnel",

@@ -51,5 +51,3 @@ def set_up(*, level: str, formatter: str, output_file: str = "") -> None:
     logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[to], force=True)
     for noisy in ("asyncio", "aiohttp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # It warns of whatever a caller sends, and says of itself what we say as well.
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)

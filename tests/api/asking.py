@@ -1,5 +1,6 @@
 """Asking the door as clients do."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -30,3 +31,19 @@ async def page(http: httpx.AsyncClient, query: str = "") -> dict[str, Any]:
 
 async def listed(http: httpx.AsyncClient, query: str = "") -> list[str]:
     return [task["id"] for task in (await page(http, query))["tasks"]]
+
+
+async def say(port: int, sent: bytes) -> bytes:
+    """What comes back until the server hangs up, which is asked for."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    await writer.drain()
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
+    lines = (f"{method} {path} HTTP/1.1", "Host: funnel", "Connection: close", *headers, "", "")
+    return "\r\n".join(lines).encode("latin-1") + body

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 from doors import client, door, served
-from starlette.types import ASGIApp
 
+from funnel.api.connection import Serve
 from funnel.database.sqlite import Settings, make
 from funnel.metrics import Metrics
 from funnel.plugins import Host
@@ -34,17 +34,17 @@ def hub(database: Database) -> Hub:
 
 
 @pytest.fixture
-def app(database: Database, metrics: Metrics, hub: Hub) -> ASGIApp:
+def app(database: Database, metrics: Metrics, hub: Hub) -> Serve:
     return door(database, metrics, hub=hub)
 
 
 @pytest.fixture
-async def http(app: ASGIApp) -> AsyncGenerator[httpx.AsyncClient]:
+async def http(app: Serve) -> AsyncGenerator[httpx.AsyncClient]:
     async with client(app) as opened:
         yield opened
 
 
 @pytest.fixture
-async def port(app: ASGIApp) -> AsyncGenerator[int]:
+async def port(app: Serve) -> AsyncGenerator[int]:
     async with served(app) as found:
         yield found

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from starlette.types import ASGIApp
 
+from funnel.api.connection import Serve
 from funnel.api.http import make_api
 from funnel.api.info import TES_TYPE, Organization, ServiceInfo
 from funnel.api.listen import Door
@@ -38,7 +38,7 @@ def door(
     metrics: Metrics | None = None,
     limits: Limits = LIMITS,
     hub: Hub | None = None,
-) -> ASGIApp:
+) -> Serve:
     parameters = frozenset({"vmsize", "max_attempts", "retry_on"})
     submit = Submit(
         database, queue="local", parameters=parameters, new_id=new_id, now=lambda: EPOCH
@@ -53,18 +53,23 @@ def door(
     )
 
 
-def client(app: ASGIApp) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://funnel")
+@asynccontextmanager
+async def client(app: Serve) -> AsyncGenerator[httpx.AsyncClient]:
+    async with (
+        served(app) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as opened,
+    ):
+        yield opened
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncGenerator[int]:
+async def served(app: Serve) -> AsyncGenerator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     server = Door(app, Connections(), unheard)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     found: int = listener.getsockname()[1]
     yield found
-    server.should_exit = True
+    server.stop()
     await serving
 
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from running import until
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
+from funnel.api.answer import Answer, Reply
 from funnel.api.listen import Door
+from funnel.api.request import Request
 from funnel.api.settings import Connections
 from funnel.ports import unheard
 
@@ -18,9 +18,9 @@ ASK = b"GET / HTTP/1.1\r\nHost: funnel\r\n\r\n"
 LIMITS = Connections(most=3, header_seconds=5, idle_seconds=30, write_seconds=0.5)
 
 
-async def large(scope: Scope, receive: Receive, send: Send) -> None:
-    size = LARGE if scope["path"] == "/large" else 1
-    await Response(b"x" * size)(scope, receive, send)
+async def large(request: Request, reply: Reply) -> None:
+    size = LARGE if request.path == "/large" else 1
+    await Answer(b"x" * size).send(reply)
 
 
 @asynccontextmanager
@@ -31,7 +31,7 @@ async def served() -> AsyncGenerator[tuple[Door, int]]:
     try:
         yield door, int(listener.getsockname()[1])
     finally:
-        door.should_exit = True
+        door.stop()
         await serving
 
 
@@ -49,7 +49,7 @@ async def test_who_does_not_read_the_answer_is_cut_off() -> None:
 
 async def crowded(door: Door, size: int) -> None:
     """Return when the server has so many connections."""
-    await asyncio.to_thread(until, lambda: len(door.server_state.connections) == size, within=15)
+    await asyncio.to_thread(until, lambda: len(door.crowd) == size, within=15)
 
 
 async def test_the_one_that_has_been_quiet_longest_makes_place_for_a_new_one() -> None:

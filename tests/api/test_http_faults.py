@@ -8,7 +8,6 @@ import pytest
 from asking import STEP, create
 from doors import LIMITS, client, door, failing, stuck
 from msgspec.structs import replace
-from starlette.types import ASGIApp, Message, Receive, Scope
 
 from funnel.api.errors import STATUS, status_of
 from funnel.core import error as errors
@@ -99,54 +98,14 @@ async def test_a_body_has_a_limit(http: httpx.AsyncClient) -> None:
     }
 
 
-async def test_a_body_of_unsaid_length_has_the_same_limit(app: ASGIApp) -> None:
-    given = 0
-
-    async def receive() -> Message:
-        nonlocal given
-        given += 1
-        return {"type": "http.request", "body": b" " * 1024, "more_body": True}
-
-    status = await status_for(app, receive)
-    assert status == 413
-    assert given == LIMITS.body // 1024 + 1
-
-
-async def test_a_body_that_does_not_arrive_is_given_up(app: ASGIApp) -> None:
-    async def receive() -> Message:
-        await asyncio.Event().wait()
-        return {}
-
-    assert await status_for(app, receive) == 408
-
-
-async def test_a_client_that_has_gone_gets_no_answer(app: ASGIApp) -> None:
-    async def receive() -> Message:
-        return {"type": "http.disconnect"}
-
-    assert await status_for(app, receive) == 0
-
-
-async def status_for(app: ASGIApp, receive: Receive) -> int:
-    sent: list[Message] = []
-    scope: Scope = {"type": "http", "method": "POST", "path": "/v1/tasks", "headers": []}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    return sent[0]["status"] if sent else 0
-
-
-async def test_only_http_is_spoken(app: ASGIApp) -> None:
-    async def receive() -> Message:
-        raise AssertionError
-
-    async def send(_message: Message) -> None:
-        raise AssertionError
-
-    with pytest.raises(NotImplementedError, match="lifespan"):
-        await app({"type": "lifespan"}, receive, send)
+async def test_a_body_of_unsaid_length_has_the_same_limit(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(LIMITS.body // 1024 + 1):
+        writer.write(b"400\r\n%b\r\n" % (b" " * 1024))
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+    writer.close()
 
 
 @pytest.mark.parametrize(

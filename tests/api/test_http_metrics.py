@@ -46,7 +46,7 @@ async def test_requests_are_counted_by_template_and_never_by_id(http: httpx.Asyn
     await http.get(f"/v1/tasks/{made}")
     await http.get("/tasks/unknown")
     await http.get("/nowhere/special")
-    await http.request("BREW", "/v1/tasks")
+    await http.request("PROPFIND", "/v1/tasks")
     found = await scraped(http)
     name = "funnel_http_requests_total"
     assert found[key(name, route="/tasks", method="POST", status="200")] == 1

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 from asking import STEP, create, get, listed
-from starlette.requests import Request
 
 from funnel.api.caller import Caller
+from funnel.api.request import Request
 from funnel.core.container import Stream
 from funnel.core.event import (
     Batch,

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
-import uvicorn
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-
+from funnel.api.answer import Answer, Reply
+from funnel.api.connection import Serve
 from funnel.api.http import make_api
 from funnel.api.info import TES_TYPE, Organization, ServiceInfo
+from funnel.api.listen import Door
+from funnel.api.request import Request
+from funnel.api.settings import Connections
 from funnel.core.container import Stream
 from funnel.core.event import Change, ExecutorExited, ExecutorStarted, Level, Logged, Printed
 from funnel.core.query import View
@@ -23,7 +24,7 @@ from funnel.core.task import Task, TaskId
 from funnel.database.sqlite import Settings, make
 from funnel.metrics import Metrics
 from funnel.plugins import Host
-from funnel.ports import Database
+from funnel.ports import Database, unheard
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.testing.build import EPOCH, EVERYONE, batch, moved, new_id
@@ -41,31 +42,31 @@ INFO = ServiceInfo(
 )
 
 
-def unchanged(app: ASGIApp) -> ASGIApp:
-    return app
+def unchanged(serve: Serve) -> Serve:
+    return serve
 
 
-def plain(app: ASGIApp) -> ASGIApp:
+def plain(serve: Serve) -> Serve:
     """TES and nothing else: other parameters are ignored, and other paths are not there."""
 
-    async def other(scope: Scope, receive: Receive, send: Send) -> None:
-        beyond = scope["path"].endswith(("/events", "/logs"))
-        given = dict(parse_qsl(scope["query_string"].decode()))
-        query = urlencode({"view": given.get("view", "")}).encode()
-        path = "/nowhere" if beyond else scope["path"]
-        await app({**scope, "query_string": query, "path": path}, receive, send)
+    async def other(request: Request, reply: Reply) -> None:
+        given = dict(parse_qsl(request.query.decode()))
+        request.query = urlencode({"view": given.get("view", "")}).encode()
+        if request.path.endswith(("/events", "/logs")):
+            request.path = "/nowhere"
+        await serve(request, reply)
 
     return other
 
 
-def strict(app: ASGIApp) -> ASGIApp:
+def strict(serve: Serve) -> Serve:
     """A server that takes no parameter but those of TES."""
 
-    async def other(scope: Scope, receive: Receive, send: Send) -> None:
-        if b"wait" in scope["query_string"]:
-            await PlainTextResponse("unknown parameter", 400)(scope, receive, send)
+    async def other(request: Request, reply: Reply) -> None:
+        if b"wait" in request.query:
+            await Answer(b"unknown parameter", 400, "text/plain").send(reply)
         else:
-            await plain(app)(scope, receive, send)
+            await plain(serve)(request, reply)
 
     return other
 
@@ -77,7 +78,7 @@ class Board:
     `kind` makes another server of ours.
     """
 
-    def __init__(self, home: Path, kind: Callable[[ASGIApp], ASGIApp] = unchanged) -> None:
+    def __init__(self, home: Path, kind: Callable[[Serve], Serve] = unchanged) -> None:
         self._home = home
         self.kind = kind
         self._loop = asyncio.new_event_loop()
@@ -142,7 +143,7 @@ class Board:
 
 
 @asynccontextmanager
-async def _serving(database: Database, kind: Callable[[ASGIApp], ASGIApp]) -> AsyncGenerator[int]:
+async def _serving(database: Database, kind: Callable[[Serve], Serve]) -> AsyncGenerator[int]:
     submit = Submit(
         database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
     )
@@ -154,10 +155,9 @@ async def _serving(database: Database, kind: Callable[[ASGIApp], ASGIApp]) -> As
         metrics=Metrics(),
     )
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(kind(app), lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    door = Door(kind(app), Connections(), unheard)
+    serving = asyncio.create_task(door.serve([listener]))
     port: int = listener.getsockname()[1]
     yield port
-    server.should_exit = True
+    door.stop()
     await serving

@@ -9,7 +9,7 @@ from calling import Call
 from funnel.cli import COMMANDS, funnel
 from funnel.cli.lazy import LazyGroup, same_name
 
-HEAVY = ("aiohttp", "httpx", "uvicorn", "starlette", "asyncio", "yaml", "aiodocker")
+HEAVY = ("aiohttp", "httpx", "httptools", "uvloop", "asyncio", "yaml", "aiodocker")
 
 
 def test_help_loads_nothing_heavy() -> None:

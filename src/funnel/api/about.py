@@ -6,11 +6,10 @@ from importlib.resources import files
 from typing import Any
 
 from msgspec import json
-from starlette.requests import Request
-from starlette.responses import Response
 
-from funnel.api.answer import answer
+from funnel.api.answer import JSON, Answer
 from funnel.api.info import ServiceInfo, write_info, write_legacy_info
+from funnel.api.request import Request
 from funnel.api.routes import Endpoint, Route
 from funnel.core.error import FunnelError
 from funnel.metrics import CONTENT_TYPE, Metrics
@@ -53,7 +52,7 @@ class AboutDoor:
             }
         )
 
-    async def health(self, _request: Request) -> Response:
+    async def health(self, _request: Request) -> Answer:
         counts = self._metrics.log_counts
         fields = {name: getattr(counts, name) for name in counts.__struct_fields__}
         health = {
@@ -61,22 +60,22 @@ class AboutDoor:
             "runtime_answers": self._metrics.runtime_is_up,
             "log_metrics": fields,
         }
-        return answer(json.encode(health))
+        return Answer(json.encode(health))
 
-    async def metrics(self, _request: Request) -> Response:
+    async def metrics(self, _request: Request) -> Answer:
         try:
             self._metrics.counted(await self._overview.counts())
         except (FunnelError, OSError):
             log.exception("tasks could not be counted for the metrics")
-        return Response(self._metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+        return Answer(self._metrics.exposition(), kind=CONTENT_TYPE)
 
 
 def _routes(endpoints: Mapping[str, Endpoint]) -> Mapping[str, Route]:
     return {path: Route(path, {"GET": endpoint}) for path, endpoint in endpoints.items()}
 
 
-def _always(body: bytes, kind: str = "application/json") -> Endpoint:
-    async def endpoint(_request: Request) -> Response:
-        return Response(body, headers={"Content-Type": kind})
+def _always(body: bytes, kind: str = JSON) -> Endpoint:
+    async def endpoint(_request: Request) -> Answer:
+        return Answer(body, kind=kind)
 
     return endpoint

@@ -1,46 +1,70 @@
-"""Answers in JSON."""
+"""Answers, most of them in JSON."""
 
 from collections.abc import Iterable
-
-from starlette.responses import Response
+from typing import Final, Protocol
 
 from funnel.api.errors import RETRY_AFTER, fault, status_of
 from funnel.core.error import FunnelError, Invalid
 
-JSON = "application/json"
+JSON: Final = "application/json"
 
 
-def answer(body: bytes, status: int = 200) -> Response:
-    return Response(body, status, media_type=JSON)
+class Reply(Protocol):
+    """Where an answer goes. `headers` are lines as they are sent, each with its line end."""
+
+    def whole(self, status: int, headers: bytes, body: bytes) -> None: ...
+
+    def begin(self, status: int, headers: bytes) -> None:
+        """The head of an answer in pieces, of which there are none for a HEAD."""
+        ...
+
+    async def piece(self, body: bytes) -> None:
+        """Return when there is room for more. Raises `Gone`."""
+        ...
+
+    def end(self) -> None: ...
 
 
-def refusal(error: FunnelError) -> Response:
+class Answer:
+    """`kind` is the media type."""
+
+    def __init__(self, body: bytes = b"", status: int = 200, kind: str = JSON) -> None:
+        self.body = body
+        self.status = status
+        self.headers = b"content-type: %b\r\n" % kind.encode()
+
+    def add(self, name: str, value: str) -> None:
+        """A header; neither may come from a client."""
+        self.headers += f"{name.lower()}: {value}\r\n".encode("latin-1")
+
+    async def send(self, reply: Reply) -> None:
+        reply.whole(self.status, self.headers, self.body)
+
+
+def refusal(error: FunnelError) -> Answer:
     status, code = status_of(error)
     problems = error.problems if isinstance(error, Invalid) else ()
-    return _waiting(answer(fault(str(error), code, problems), status))
+    answer = Answer(fault(str(error), code, problems), status)
+    if seconds := RETRY_AFTER.get(status):
+        answer.add("Retry-After", str(seconds))
+    return answer
 
 
-def no_such_path(path: str) -> Response:
-    return answer(fault(f"Not Found: nothing is at {path!r}", "NOT_FOUND"), 404)
+def no_such_path(path: str) -> Answer:
+    return Answer(fault(f"Not Found: nothing is at {path!r}", "NOT_FOUND"), 404)
 
 
-def no_such_method(method: str, allowed: Iterable[str]) -> Response:
+def no_such_method(method: str, allowed: Iterable[str]) -> Answer:
     words = ", ".join(sorted(allowed))
     text = f"Method Not Allowed: {method!r}, expected one of {words}"
-    response = answer(fault(text, "UNIMPLEMENTED"), 405)
-    response.headers["Allow"] = words
-    return response
+    answer = Answer(fault(text, "UNIMPLEMENTED"), 405)
+    answer.add("Allow", words)
+    return answer
 
 
-def broken(request_id: str) -> Response:
+def broken(request_id: str) -> Answer:
     """Says nothing of the inside; the log has the rest under the same id."""
     text = f"internal error: the server's log has more under request {request_id}"
-    response = answer(fault(text, "INTERNAL"), 500)
-    response.headers["X-Request-Id"] = request_id
-    return response
-
-
-def _waiting(response: Response) -> Response:
-    if seconds := RETRY_AFTER.get(response.status_code):
-        response.headers["Retry-After"] = str(seconds)
-    return response
+    answer = Answer(fault(text, "INTERNAL"), 500)
+    answer.add("X-Request-Id", request_id)
+    return answer

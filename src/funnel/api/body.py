@@ -2,10 +2,9 @@
 
 import asyncio
 
-from starlette.requests import ClientDisconnect, Request
-
 from funnel.api.admission import Room
 from funnel.api.errors import TooSlow
+from funnel.api.request import Request
 from funnel.core.error import TooLarge
 
 
@@ -13,15 +12,18 @@ async def read_body(request: Request, *, limit: int, seconds: float, room: Room)
     """
     The whole body, no larger than `limit` bytes; what is larger is not read to its end.
 
-    It holds room, which the caller gives back. Raises `TooLarge`, `TooSlow` or `Busy`.
+    It holds room, which the caller gives back. Raises `TooLarge`, `TooSlow`, `Busy` or `Gone`.
     """
-    length = request.headers.get("content-length", "")
+    length = request.header(b"content-length")
     if length.isdecimal() and int(length) > limit:
         raise _too_large(limit)
     pieces: list[bytes] = []
     try:
-        async with asyncio.timeout(seconds):
+        if request.is_whole:
             await _read(request, pieces, limit, room)
+        else:
+            async with asyncio.timeout(seconds):
+                await _read(request, pieces, limit, room)
     except BaseException as error:
         room.give_back(sum(map(len, pieces)))
         if isinstance(error, TimeoutError):
@@ -31,18 +33,13 @@ async def read_body(request: Request, *, limit: int, seconds: float, room: Room)
 
 
 async def _read(request: Request, pieces: list[bytes], limit: int, room: Room) -> None:
-    left, more = limit, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        piece: bytes = message.get("body", b"")
+    left = limit
+    while piece := await request.read():
         left -= len(piece)
         if left < 0:
             raise _too_large(limit)
         room.take(len(piece))
         pieces.append(piece)
-        more = message.get("more_body", False)
 
 
 def _too_large(limit: int) -> TooLarge:

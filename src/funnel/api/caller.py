@@ -1,7 +1,6 @@
 """Who is asking. Identity comes in here."""
 
-from starlette.requests import Request
-
+from funnel.api.request import Request
 from funnel.core.query import Scope
 from funnel.core.value import Value
 

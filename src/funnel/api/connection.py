@@ -1,208 +1,331 @@
-"""HTTP connections that cannot use up the server: neither by their number nor by being slow."""
+"""One HTTP/1.1 connection (RFC 9112): requests in, one at a time, and their answers out."""
 
 import asyncio
-from contextlib import suppress
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Final, TypeAlias, cast
+from urllib.parse import unquote
 
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+import httptools
 
-from funnel.api.answer import refusal
+from funnel.api.answer import Reply, refusal
+from funnel.api.crowd import Crowd
 from funnel.api.errors import HeadTooLarge
-from funnel.api.settings import Connections
+from funnel.api.request import Gone, Request
 from funnel.core.error import FunnelError, Invalid, Unavailable
 
-QUIET: Final = 1.0
-"""Seconds; who has been quiet for less is about to ask."""
-SPARE: Final = 200
-"""Connections beyond the limit, to be told so; any more wait to be let in."""
+log = logging.getLogger(__name__)
+
+Serve: TypeAlias = Callable[[Request, Reply], Awaitable[None]]
+"""Answers a request; raises `Gone` where nobody waits for the answer."""
+
 TURN: Final = 1.0
-"""Seconds until they are told: who comes again at once then costs little."""
+"""Seconds until who finds no place is told so; coming again at once then costs little."""
+BUFFER: Final = 64 * 1024
+"""Bytes of a body that may wait to be read."""
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+END: Final = b"\r\n"
+STAY: Final = b"connection: keep-alive\r\n\r\n"
+CLOSE: Final = b"connection: close\r\n\r\n"
+NO_LENGTH: Final = frozenset({204, 304})
+"""Statuses of answers that have no body and must not speak of one."""
 
 
-class Crowd:
+class Connection(asyncio.Protocol):
     """
-    All connections of a server.
+    Fills requests, hands each to `serve`, and is where its answer goes (`api.answer.Reply`).
 
-    A new one takes the place of the one that has been quiet longest: that has no request, or
-    is still sending the headers of one. Where all are at work, it is told to come again.
+    While a request is answered, those that the client sent after it wait.
     """
 
-    def __init__(self, limits: Connections) -> None:
-        self.limits = limits
-        self._left = asyncio.Event()
-        self._all = set[Connection]()
-        self._quiet = dict[Connection, float]()
-
-    def enter(self, one: "Connection", now: float) -> bool:
-        """Whether there is a place for it."""
-        if len(self._all) >= self.limits.most:
-            self._make_place(now)
-        has_place = len(self._all) < self.limits.most
-        self._all.add(one)
-        self.quiet(one, now)
-        return has_place
-
-    async def room(self) -> None:
-        """Return when one more may be let in, be it to tell it that there is no place."""
-        now = asyncio.get_running_loop().time
-        while len(self._all) >= self.limits.most + SPARE:
-            self._left.clear()
-            self._make_place(now())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(QUIET):
-                    await self._left.wait()
-
-    def _make_place(self, now: float) -> None:
-        for one, since in self._quiet.items():
-            if now - since > QUIET:
-                self.leave(one)
-                one.close()
-            return
-
-    def leave(self, one: "Connection") -> None:
-        self._left.set()
-        self._all.discard(one)
-        self._quiet.pop(one, None)
-
-    def quiet(self, one: "Connection", now: float) -> None:
-        """It waits for a request, or a request of it for the rest of its headers."""
-        self._quiet.pop(one, None)
-        self._quiet[one] = now
-
-    def busy(self, one: "Connection") -> None:
-        self._quiet.pop(one, None)
-
-    def sweep(self, now: float) -> None:
-        """Close those that take too long."""
-        for one, since in tuple(self._quiet.items()):
-            if not one.is_idle and now - since > self.limits.header_seconds:
-                one.close()
-        for one in tuple(self._all):
-            if one.stuck_since is not None and now - one.stuck_since > self.limits.write_seconds:
-                one.abort()
-
-    def abort_all(self) -> None:
-        for one in tuple(self._all):
-            one.abort()
-
-
-class Config(uvicorn.Config):
-    """What each connection gets to see."""
-
-    crowd: Crowd
-
-
-class Connection(HttpToolsProtocol):
-    """Tells the crowd when it is quiet, and when its reader is stuck."""
-
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._crowd = config.crowd
+    def __init__(self, serve: Serve, crowd: Crowd) -> None:
         self.is_idle = False
-        """It has had its answer. How long it may be so is counted by uvicorn."""
-        self.stuck_since: float | None = None
-        self._most = config.crowd.limits.head
+        self._serve = serve
+        self._crowd = crowd
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport = cast("asyncio.Transport", None)
+        self._has_place = True
+        self._later: deque[Request] = deque()
+        """Requests that wait for their turn."""
+        self._coming: Request | None = None
+        """The one whose body comes in."""
+        self._request: Request | None = None
+        """The one that is answered."""
+        self._task: asyncio.Task[None] | None = None
+        self._is_answered = False
+        self._stuck_since: float | None = None
+        self._room: asyncio.Future[None] | None = None
         self._awaits_headers = False
         self._head = 0
         """Bytes that have come of a request whose headers are not complete."""
 
+    # --- the client's side
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(cast("asyncio.Transport", transport))
-        if not self._crowd.enter(self, self.loop.time()):
-            self.app = full
+        self._transport = cast("asyncio.Transport", transport)
+        if not self._crowd.enter(self, self._loop.time()):
+            self._serve, self._has_place = _full, False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        del exc
         self._crowd.leave(self)
-        super().connection_lost(exc)
+        for one in (self._request, self._coming):
+            if one:
+                one.hang_up()
+        self._later.clear()
+        self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self.is_idle:
             self.is_idle = False
-            self._crowd.quiet(self, self.loop.time())
-        super().data_received(data)
+            self._crowd.quiet(self, self._loop.time())
+        self._parse(data)
         if self._awaits_headers:
             self._head += len(data)
-            if self._head > self._most:
-                self._end(_too_large(self._most))
+            if self._head > self._crowd.limits.head:
+                self._refuse(_too_large(self._crowd.limits.head))
+
+    def pause_writing(self) -> None:
+        self._stuck_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._stuck_since = None
+        if self._room and not self._room.done():
+            self._room.set_result(None)
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._parser.get_method() == b"CONNECT":
+                self._refuse(Invalid("this is no proxy"))
+            else:
+                self._parse_plain(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(Invalid("Invalid HTTP request received."))
+
+    def _parse_plain(self, rest: bytes) -> None:
+        """
+        Read again a request that would change the protocol, as one that would not.
+
+        No other is spoken here, and the parser takes what follows for the other, not for a body.
+        """
+        wishes = b",".join(value for name, value in self._headers if name == b"connection")
+        lines = [
+            b"%b %b HTTP/%b"
+            % (self._parser.get_method(), self._url, self._parser.get_http_version().encode()),
+            b"connection: " + (b"close" if b"close" in wishes.lower() else b"keep-alive"),
+            *(
+                b"%b: %b" % (name, b" ".join(value.splitlines()))
+                for name, value in self._headers
+                if name not in {b"connection", b"upgrade"}
+            ),
+        ]
+        self._parser = httptools.HttpRequestParser(self)
+        self._parse(b"\r\n".join((*lines, b"", rest)))
+
+    # --- the parser's side
 
     def on_message_begin(self) -> None:
         self._awaits_headers, self._head = True, 0
-        super().on_message_begin()
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._awaits_headers = False
+        if self._parser.should_upgrade():
+            return
         self._crowd.busy(self)
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        if size > self._most:
-            self.app = _answering(_too_large(self._most))
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        self._end(Invalid(msg))
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.cycle.response_complete:
-            self.is_idle = True
-            self._crowd.quiet(self, self.loop.time())
-
-    def _end(self, error: FunnelError) -> None:
-        """Say why, where no request has been read to which one could answer."""
-        answer = refusal(error)
-        status = HTTPStatus(answer.status_code)
-        lines = (
-            f"HTTP/1.1 {status} {status.phrase}",
-            "content-type: application/json",
-            f"content-length: {len(answer.body)}",
-            "connection: close",
+        size = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
+        if size > self._crowd.limits.head:
+            self._refuse(_too_large(self._crowd.limits.head))
+            return
+        url = httptools.parse_url(self._url)
+        path = (url.path or b"").decode("ascii")
+        request = self._coming = Request(
+            self._parser.get_method().decode(),
+            unquote(path) if "%" in path else path,
+            url.query or b"",
+            self._headers,
+            self._wanted,
         )
-        self.transport.write("\r\n".join((*lines, "", "")).encode() + bytes(answer.body))
-        self.transport.close()
+        request.version = self._parser.get_http_version()
+        request.stays = self._parser.should_keep_alive() and self._has_place
+        request.expects = request.header(b"expect").lower() == "100-continue"
+        if self._request is None:
+            self._begin(request)
+        else:
+            self._later.append(request)
+            self._transport.pause_reading()
 
-    def pause_writing(self) -> None:
-        self.stuck_since = self.loop.time()
-        super().pause_writing()
+    def on_body(self, piece: bytes) -> None:
+        if self._coming:
+            self._coming.feed(piece)
+            if self._coming.size > BUFFER:
+                self._transport.pause_reading()
 
-    def resume_writing(self) -> None:
-        self.stuck_since = None
-        super().resume_writing()
+    def on_message_complete(self) -> None:
+        if self._coming:
+            self._coming.end()
+        self._coming = None
+
+    # --- answering
+
+    def _begin(self, request: Request) -> None:
+        self._request = request
+        self._is_answered = False
+        self._task = self._loop.create_task(self._answer(request))
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            await self._serve(request, self)
+        except Gone:
+            pass
+        except Exception:
+            log.exception("an answer breaks off, %s %r", request.method, request.path)
+        finally:
+            self._done(request)
+
+    def _done(self, request: Request) -> None:
+        self._request = self._task = None
+        if not self._is_answered or not request.stays or self._transport.is_closing():
+            self._transport.close()
+            return
+        if request is self._coming:
+            # Answered before all of it was here: the rest is let go by.
+            self._coming = None
+        if self._later:
+            self._begin(self._later.popleft())
+        else:
+            self.is_idle = True
+            self._crowd.quiet(self, self._loop.time())
+        if not self._later:
+            self._transport.resume_reading()
+
+    def _wanted(self) -> None:
+        """The rest of a body is waited for."""
+        request = self._request
+        if request and request.expects:
+            request.expects = False
+            self._transport.write(CONTINUE)
+        self._transport.resume_reading()
+
+    def whole(self, status: int, headers: bytes, body: bytes) -> None:
+        length = b"" if status in NO_LENGTH else b"content-length: %d\r\n" % len(body)
+        head = self._head_of(status, headers + length)
+        self._transport.write(head if self._is_for_head else head + body)
+        self._is_answered = True
+
+    def begin(self, status: int, headers: bytes) -> None:
+        if self._request and self._request.version == "1.0":
+            # It knows no chunks: the end of the connection is the end of the answer.
+            self._request.stays = False
+        self._transport.write(self._head_of(status, headers + self._framing))
+
+    async def piece(self, body: bytes) -> None:
+        if body:
+            # An empty chunk would be the last.
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if self._framing else body
+            self._transport.write(chunk)
+        if self._stuck_since is not None:
+            self._room = self._loop.create_future()
+            await self._room
+        if self._transport.is_closing():
+            raise Gone
+
+    def end(self) -> None:
+        if self._framing and not self._is_for_head:
+            self._transport.write(b"0\r\n\r\n")
+        self._is_answered = True
+
+    @property
+    def _framing(self) -> bytes:
+        return b"" if self._request and self._request.version == "1.0" else CHUNKED
+
+    @property
+    def _is_for_head(self) -> bool:
+        return self._request is not None and self._request.method == "HEAD"
+
+    def _head_of(self, status: int, headers: bytes) -> bytes:
+        request = self._request
+        if request and request.expects and not request.is_whole:
+            # Nobody knows whether the body comes now.
+            request.stays = False
+        if not request or not request.stays:
+            last = CLOSE
+        else:
+            last = STAY if request.version == "1.0" else END
+        date = _date(int(self._loop.time()))
+        return b"%b%b%b%b" % (_status(status), date, headers, last)
+
+    def _refuse(self, error: FunnelError) -> None:
+        """For what is no request to answer; one before it still has its answer."""
+        if self._request:
+            self._request.stays = False
+            self._later.clear()
+            self._transport.pause_reading()
+            return
+        answer = refusal(error)
+        self.whole(answer.status, answer.headers, answer.body)
+        self._transport.close()
+
+    # --- the crowd's side
+
+    def hurry(self, now: float, write_seconds: float) -> None:
+        if self._stuck_since is not None and now - self._stuck_since > write_seconds:
+            self.abort()
+        request = self._request
+        if request and self._task and now > request.deadline:
+            request.is_late = True
+            self._task.cancel()
+
+    def finish(self) -> None:
+        last = self._later[-1] if self._later else self._request
+        if last:
+            last.stays = False
+            self._transport.pause_reading()
+        else:
+            self.close()
 
     def close(self) -> None:
-        """In peace; asked again, at once."""
-        if self.transport.is_closing():
-            self.transport.abort()
+        if self._transport.is_closing():
+            self._transport.abort()
         else:
-            self.transport.close()
+            self._transport.close()
 
     def abort(self) -> None:
-        self.transport.abort()
+        self._transport.abort()
 
 
-async def full(scope: Scope, receive: Receive, send: Send) -> None:
+async def _full(request: Request, reply: Reply) -> None:
     """For who comes when there is no place."""
+    del request
     await asyncio.sleep(TURN)
-    error = Unavailable("the server has as many connections as it takes")
-    await _answering(error)(scope, receive, send)
-
-
-def _answering(error: FunnelError) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        response = refusal(error)
-        response.headers["Connection"] = "close"
-        await response(scope, receive, send)
-
-    return app
+    await refusal(Unavailable("the server has as many connections as it takes")).send(reply)
 
 
 def _too_large(most: int) -> HeadTooLarge:
     return HeadTooLarge(f"the URL and headers of a request may have at most {most} bytes")
+
+
+@lru_cache(64)
+def _status(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
+
+
+@lru_cache(1)
+def _date(_second: int) -> bytes:
+    """That of now, made anew each second."""
+    return f"date: {formatdate(usegmt=True)}\r\n".encode()

@@ -2,21 +2,18 @@
 
 import asyncio
 import logging
+import math
 import secrets
 from typing import Final, Protocol
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from funnel.api.about import AboutDoor
-from funnel.api.answer import broken, no_such_method, no_such_path, refusal
+from funnel.api.answer import Answer, Reply, broken, no_such_method, no_such_path, refusal
 from funnel.api.errors import NoAnswer
 from funnel.api.info import ServiceInfo
 from funnel.api.live import LiveDoor
+from funnel.api.request import Gone, Request
 from funnel.api.routes import Endpoint, Route, Routes
 from funnel.api.settings import LIMITS, Limits
-from funnel.api.stream import DEADLINE, waited
 from funnel.api.tes import TaskDoor
 from funnel.core.error import FunnelError
 from funnel.metrics import Metrics
@@ -27,7 +24,7 @@ from funnel.service.submit import Submit
 log = logging.getLogger(__name__)
 
 NOWHERE: Final = Route("none", {})
-NO_STORE: Final = (b"cache-control", b"no-store")
+NO_STORE: Final = b"cache-control: no-store\r\n"
 
 
 class Known(Tasks, Documents, Live, Overview, Protocol):
@@ -42,8 +39,8 @@ def make_api(
     info: ServiceInfo,
     metrics: Metrics,
     limits: Limits = LIMITS,
-) -> ASGIApp:
-    """The HTTP door of a server, for any ASGI server."""
+) -> "HttpDoor":
+    """Everything that a server answers to."""
     about = AboutDoor(info, database, metrics)
     live = LiveDoor(database, hub)
     door = TaskDoor(submit, database, limits, live)
@@ -61,49 +58,40 @@ class HttpDoor:
         self._metrics = metrics
         self._limits = limits
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            # As ASGI wants it: the server then knows that there is no such protocol here.
-            raise NotImplementedError(scope["type"])
+    async def __call__(self, request: Request, reply: Reply) -> None:
+        """Raises `Gone` when the client does not wait for the answer."""
         clock = asyncio.get_running_loop().time
         began = clock()
-        route, task_id = self._routes.find(scope["path"]) or (NOWHERE, "")
-        scope["path_params"] = {"id": task_id}
-        try:
-            response = await self._answer(route, Request(scope, receive))
-        except ClientDisconnect:
-            return
-        await self._finished(response, scope)(scope, receive, send)
-        seconds = clock() - began - waited(scope)
-        self._metrics.answered(route.template, scope["method"], response.status_code, seconds)
+        request.deadline = began + self._limits.answer_seconds
+        route, request.task_id = self._routes.find(request.path) or (NOWHERE, "")
+        answer = await self._answer(route, request)
+        request.deadline = math.inf
+        if self._limits.no_store:
+            answer.headers += NO_STORE
+        await answer.send(reply)
+        seconds = clock() - began - request.waited
+        self._metrics.answered(route.template, request.method, answer.status, seconds)
 
-    async def _answer(self, route: Route, request: Request) -> Response:
+    async def _answer(self, route: Route, request: Request) -> Answer:
         endpoint = _endpoint(route, request.method)
         if route is NOWHERE:
-            return no_such_path(request.scope["path"])
+            return no_such_path(request.path)
         if endpoint is None:
             return no_such_method(request.method, _allowed(route))
         try:
-            async with asyncio.timeout(self._limits.answer_seconds) as deadline:
-                request.scope[DEADLINE] = deadline
-                return await endpoint(request)
+            return await endpoint(request)
         except FunnelError as error:
             return refusal(error)
-        except TimeoutError:
+        except asyncio.CancelledError:
+            if not request.is_late:
+                raise
             return refusal(NoAnswer())
-        except ClientDisconnect:
+        except Gone:
             raise
         except Exception:
             request_id = secrets.token_hex(8)
-            log.exception("request %s, %s %r", request_id, request.method, request.scope["path"])
+            log.exception("request %s, %s %r", request_id, request.method, request.path)
             return broken(request_id)
-
-    def _finished(self, response: Response, scope: Scope) -> Response:
-        if self._limits.no_store:
-            response.raw_headers.append(NO_STORE)
-        if scope["method"] == "HEAD":
-            response.body = b""
-        return response
 
 
 def _endpoint(route: Route, method: str) -> Endpoint | None:

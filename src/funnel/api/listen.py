@@ -4,16 +4,14 @@ import asyncio
 import logging
 import resource
 import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Final
 
-import uvicorn
-from starlette.types import ASGIApp
-
-from funnel.api.connection import Config, Connection, Crowd
+from funnel.api.connection import Connection, Serve
+from funnel.api.crowd import Crowd
 from funnel.api.settings import Connections
 from funnel.core.error import Unavailable
+from funnel.service.together import alongside
 
 log = logging.getLogger(__name__)
 
@@ -21,70 +19,61 @@ BACKLOG: Final = 2048
 DRAIN: Final = 10
 """Seconds for requests that have arrived to be answered, once the server ends."""
 PAUSE: Final = 0.1
-TICKS: Final = 10
-"""Ten to the second."""
+TICK: Final = 0.1
+"""Seconds between looks for who takes too long."""
 FILES: Final = 512
 """Open files for everything but connections."""
 
 
-class Door(uvicorn.Server):
+class Door:
     """
-    Answers what has arrived when it is to end, and lets nobody in then.
+    Takes connections until it is told to stop, and then answers what has arrived.
 
-    `ending` is called first, to send home those who would wait for long.
+    `ending` is called when it stops, to send home those who would wait for long.
     """
 
-    def __init__(self, app: ASGIApp, limits: Connections, ending: Callable[[], None]) -> None:
-        config = Config(
-            app,
-            http=Connection,
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # Nothing here asks who the client is, and any client could say that it is a proxy.
-            proxy_headers=False,
-            timeout_keep_alive=round(limits.idle_seconds),
-            # Those that last longer have been cut off by then.
-            timeout_graceful_shutdown=DRAIN + 1,
-        )
-        config.crowd = self._crowd = Crowd(limits)
-        self._own = config
-        super().__init__(config)
+    def __init__(self, serve: Serve, limits: Connections, ending: Callable[[], None]) -> None:
+        self.crowd = Crowd(limits)
+        self._serve = serve
         self._ending = ending
+        self._stopping = asyncio.Event()
 
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """None: how the process ends is the business of `ending`."""
-        yield
+    def stop(self) -> None:
+        """Let nobody in any more; `serve` then returns when all is answered."""
+        self._stopping.set()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """With a way in that can be shut for a while, which asyncio's servers lack."""
-        self.servers = []
-        self._accepting = [asyncio.create_task(self._accept(one)) for one in sockets or ()]
-        self.started = True
+    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Answer at these listening sockets."""
+        async with alongside(self._sweep()):
+            async with alongside(*(self._accept(one) for one in sockets)):
+                await self._stopping.wait()
+            for one in sockets:
+                one.close()
+            self._ending()
+            await self._drain()
 
-    async def on_tick(self, counter: int) -> bool:
-        if counter % TICKS == 0:
-            self._crowd.sweep(asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK)
+            self.crowd.sweep(loop.time())
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for one in self._accepting:
-            one.cancel()
-        await asyncio.gather(*self._accepting, return_exceptions=True)
-        self._ending()
-        late = asyncio.get_running_loop().call_later(DRAIN, self._crowd.abort_all)
-        await super().shutdown(sockets)
-        late.cancel()
+    async def _drain(self) -> None:
+        clock = asyncio.get_running_loop().time
+        end = clock() + DRAIN
+        for one in self.crowd:
+            one.finish()
+        while self.crowd and clock() < end:
+            await self.crowd.left(end - clock())
+        for one in self.crowd:
+            one.abort()
 
     async def _accept(self, listener: socket.socket) -> None:
         """Where the server is crowded, who comes waits in the queue of the system."""
         loop = asyncio.get_running_loop()
         listener.settimeout(0)
         while True:
-            await self._crowd.room()
+            await self.crowd.room()
             try:
                 one, _ = await loop.sock_accept(listener)
                 await loop.connect_accepted_socket(self._connection, one)
@@ -93,7 +82,7 @@ class Door(uvicorn.Server):
                 await asyncio.sleep(PAUSE)
 
     def _connection(self) -> Connection:
-        return Connection(self._own, self.server_state, {})
+        return Connection(self._serve, self.crowd)
 
 
 def connections_allowed(wanted: int) -> int:

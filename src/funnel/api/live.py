@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec import json
 from msgspec.structs import replace
-from starlette.requests import Request
-from starlette.responses import Response
 
+from funnel.api.answer import Answer
 from funnel.api.caller import caller
+from funnel.api.request import Request
 from funnel.api.routes import Route, task_id_of
 from funnel.api.stream import Stream, patiently
 from funnel.api.watching import read_log, read_mark, read_wait, write_mark
@@ -23,8 +23,8 @@ from funnel.service.tell import Source, Teller, Told
 
 EVENTS: Final = "text/event-stream; charset=utf-8"
 TEXT: Final = "text/plain; charset=utf-8"
-PLAIN: Final = {"X-Content-Type-Options": "nosniff"}
-UNBUFFERED: Final = {"X-Accel-Buffering": "no"}
+AS_IT_IS: Final = ("X-Content-Type-Options", "nosniff")
+UNBUFFERED: Final = ("X-Accel-Buffering", "no")
 """So that a proxy passes on what comes when it comes."""
 RETRY: Final = b"retry: 1000\n\n"
 """Milliseconds after which a browser comes back."""
@@ -53,7 +53,7 @@ class LiveDoor:
         )
         await patiently(request, until, seconds=wait.seconds)
 
-    async def logs(self, request: Request) -> Response:
+    async def logs(self, request: Request) -> Answer:
         asked, task_id = read_log(request), task_id_of(request)
         attempt = await log.choose(
             self._source, task_id, caller(request).scope, asked.attempt, asked.executor
@@ -63,10 +63,13 @@ class LiveDoor:
         )
         texts = log.told(self._source, self._hub, which, follow=asked.follow)
         first = await anext(texts)
-        headers = {**PLAIN, **UNBUFFERED, "Funnel-Log-Start": str(first.start)}
-        return Stream(texts, _text, kind=TEXT, headers=headers)
+        answer = Stream(request, texts, _text, kind=TEXT)
+        answer.add(*UNBUFFERED)
+        answer.add(*AS_IT_IS)
+        answer.add("Funnel-Log-Start", str(first.start))
+        return answer
 
-    async def events(self, request: Request) -> Response:
+    async def events(self, request: Request) -> Answer:
         mark, resumed = read_mark(request)
         task_id = task_id_of(request)
         await self._source.get(task_id, View.MINIMAL, caller(request).scope)
@@ -74,20 +77,22 @@ class LiveDoor:
         first = await anext(news, None)
         if resumed and first and isinstance(first.what, State):
             await news.aclose()
-            return Response(status_code=204)
-        return _stream(first, news)
+            return Answer(status=204, kind=EVENTS)
+        return _stream(request, first, news)
 
-    async def all_events(self, request: Request) -> Response:
+    async def all_events(self, request: Request) -> Answer:
         mark, resumed = read_mark(request)
         position = mark.position if resumed else await self._source.newest()
         news = self._teller.of_all(caller(request).scope, position)
-        return _stream(await anext(news, None), news)
+        return _stream(request, await anext(news, None), news)
 
 
-def _stream(first: Told | None, news: AsyncGenerator[Told]) -> Response:
+def _stream(request: Request, first: Told | None, news: AsyncGenerator[Told]) -> Answer:
     if first is None:
         raise Unavailable("the server stops; come again")
-    return Stream(news, _frame, first=RETRY + _frame(first), kind=EVENTS, headers=UNBUFFERED)
+    answer = Stream(request, news, _frame, first=RETRY + _frame(first), kind=EVENTS)
+    answer.add(*UNBUFFERED)
+    return answer
 
 
 def _text(one: log.Text) -> bytes:

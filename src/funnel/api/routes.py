@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from starlette.requests import Request
-from starlette.responses import Response
-
+from funnel.api.answer import Answer
+from funnel.api.request import Request
 from funnel.core.task import TaskId
 
-Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Answer]]
 
 OFFICIAL: Final = "/ga4gh/tes/v1"
 PREFIXES: Final = (OFFICIAL, "/v1", "")
@@ -60,7 +59,7 @@ class Routes:
 
 
 def task_id_of(request: Request) -> TaskId:
-    return TaskId(request.path_params["id"])
+    return TaskId(request.task_id)
 
 
 def _exact(tes: Mapping[str, Route], own: Mapping[str, Route]) -> Iterator[tuple[str, Route]]:

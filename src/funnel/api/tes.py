@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import json
-from starlette.requests import Request
-from starlette.responses import Response
 
 from funnel.api.admission import Admission, Room
-from funnel.api.answer import answer
+from funnel.api.answer import Answer
 from funnel.api.body import read_body
 from funnel.api.caller import caller
 from funnel.api.live import LiveDoor
 from funnel.api.query import read_query, read_view
+from funnel.api.request import Request
 from funnel.api.routes import Route, task_id_of
 from funnel.api.settings import Limits
 from funnel.core.error import Denied, Invalid
@@ -47,7 +46,7 @@ class TaskDoor:
         cancel = Route("/tasks/{id}:cancel", {"POST": self.cancel})
         return {route.template: route for route in (many, one, cancel)}
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, request: Request) -> Answer:
         limits, room = self._limits, self._room
         body = await read_body(request, limit=limits.body, seconds=limits.body_seconds, room=room)
         try:
@@ -57,40 +56,40 @@ class TaskDoor:
                 )
         finally:
             room.give_back(len(body))
-        return answer(json.encode({"id": task_id}))
+        return Answer(json.encode({"id": task_id}))
 
-    async def list_tasks(self, request: Request) -> Response:
-        query = read_query(request.scope["query_string"], caller(request).scope)
+    async def list_tasks(self, request: Request) -> Answer:
+        query = read_query(request.query, caller(request).scope)
         async with self._lists:
-            return answer(write_listing(await self._documents.list_tasks(query)))
+            return Answer(write_listing(await self._documents.list_tasks(query)))
 
-    async def get(self, request: Request) -> Response:
-        query = request.scope["query_string"]
+    async def get(self, request: Request) -> Answer:
+        query = request.query
         view = read_view(query)
         waits = WAIT in query
         if waits:
             await self._live.wait(request)
-        shown = answer(await self._documents.show(task_id_of(request), view, caller(request).scope))
+        shown = Answer(await self._documents.show(task_id_of(request), view, caller(request).scope))
         if waits:
-            shown.headers[WAITED] = "true"
+            shown.add(WAITED, "true")
         return shown
 
-    async def cancel(self, request: Request) -> Response:
+    async def cancel(self, request: Request) -> Answer:
         """A task that has ended stays as it is; that is no error."""
         await self._submit.cancel(task_id_of(request), caller(request).scope)
-        return answer(b"{}")
+        return Answer(b"{}")
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request) -> Answer:
         """An extension of ours; the files that the task has stored stay where they are."""
         if not caller(request).administrator:
             raise Denied("only administrators may delete tasks")
         await self._submit.delete(task_id_of(request))
-        return answer(b"{}")
+        return Answer(b"{}")
 
 
 def _key(request: Request) -> str:
     """Raises `Invalid` where it says less than whoever sends it means; without one it is empty."""
-    keys = request.headers.getlist("idempotency-key")
+    keys = request.values(b"idempotency-key")
     if not keys:
         return ""
     if len(keys) > 1:

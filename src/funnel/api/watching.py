@@ -3,9 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
-from starlette.requests import Request
-
 from funnel.api.query import Asked
+from funnel.api.request import Request
 from funnel.core import container
 from funnel.core.error import Invalid
 from funnel.core.output import Mark, Place
@@ -73,7 +72,7 @@ def read_mark(request: Request) -> tuple[Mark, bool]:
     asked = _asked(request)
     after, output = asked.number("after"), asked.flag("output")
     asked.complain()
-    if header := request.headers.get("last-event-id"):
+    if header := request.header(b"last-event-id"):
         mark = _mark(header)
         return (Mark(mark.position, (mark.place or Place()) if output else None), True)
     return Mark(after or 0, Place() if output else None), after is not None
@@ -101,4 +100,4 @@ def _is_number(text: str) -> bool:
 
 
 def _asked(request: Request) -> Asked:
-    return Asked(request.scope["query_string"])
+    return Asked(request.query)

@@ -23,4 +23,5 @@ def show_settings(config: Config, output: str) -> None:
     if output == "json":
         click.echo(json.format(json.encode(found), indent=2).decode())
     else:
-        click.echo(yaml.safe_dump(found, sort_keys=False, allow_unicode=True), nl=False)
+        text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True)  # pyright: ignore[reportUnknownMemberType]
+        click.echo(text, nl=False)
