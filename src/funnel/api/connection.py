@@ -295,7 +295,6 @@ class Connection(asyncio.Protocol):
         last = self._later[-1] if self._later else self._request
         if last:
             last.stays = False
-            self._transport.pause_reading()
         else:
             self.close()
 
