@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from funnel.core.error import Busy, NoSpace, NotFound, Unavailable
 from funnel.database.space import Space
@@ -50,6 +51,37 @@ async def insert_into(writer: Writer, *, urgent: bool = True) -> int:
 async def test_calls_share_a_commit(writer: Writer) -> None:
     assert await asyncio.gather(*(insert_into(writer) for _ in range(30))) == [1] * 30
     assert writer.commits == 1
+
+
+async def test_who_is_patient_shares_the_commit_of_who_is_not(writer: Writer) -> None:
+    first = asyncio.create_task(insert_into(writer))
+    await asyncio.sleep(0)
+    patient = [asyncio.create_task(writer.do(insert, patience=3600)) for _ in range(3)]
+    await first
+    assert writer.commits == 1
+    assert not any(one.done() for one in patient)
+    await insert_into(writer)
+    assert writer.commits == 2
+    assert await asyncio.gather(*patient) == [1] * 3
+
+
+def test_who_is_patient_need_not_wait_for_others(tmp_path: Path) -> None:
+    """On the loop of the server, whose timers may be early by its clock."""
+
+    async def alone() -> int:
+        db = sqlite3.connect(tmp_path / "n.db", isolation_level=None, check_same_thread=False)
+        db.execute("CREATE TABLE n (n INTEGER)")
+        space = Space(tmp_path / "n.db", 0)
+        writer = Writer(db, lambda: 0.0, metrics=Metrics(), space=space)
+        async with asyncio.timeout(20):
+            for _ in range(300):
+                await writer.do(insert, patience=0.0013)
+        found = await writer.do(count)
+        await writer.close()
+        db.close()
+        return found
+
+    assert uvloop.run(alone()) == 300
 
 
 async def test_one_broken_change_breaks_alone(
