@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import hashlib
 import logging
 import os
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace as replace_value
 
@@ -47,6 +48,8 @@ from funnel.storage.router import Router
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY = timedelta(minutes=1)
+GARBAGE: Final = 20_000
+"""Objects made and not freed, until the collector looks."""
 RETENTION_EVERY = timedelta(seconds=10)
 
 
@@ -221,7 +224,19 @@ async def serve(config: Config) -> None:
             port = sockets[0].getsockname()[1]
             _warn_of_strangers(config.server, sockets)
             log.info("serving TES at http://%s:%d", config.server.host_name, port)
+            _tire_less()
             await _until_broken(door, sockets, parts, ending)
+
+
+def _tire_less() -> None:
+    """
+    Let the collector of cycles pass over what stays for good, and look less often for others.
+
+    Requests and tasks leave next to none, and it would look through thousands of them each time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 20)
 
 
 def _warn_of_strangers(settings: ServerSettings, sockets: list[socket.socket]) -> None:
