@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attempts import Bench, codes, left, said, says, step, stopped
+from attempts import Bench, codes, left, said, says, sees, step, stopped
 
-from funnel.core.container import Container, Exited
+from funnel.core.container import LABEL_ATTEMPT, LABEL_TASK, Container, Exited
 from funnel.core.error import NotFound, Unavailable
-from funnel.core.event import Accepted, Requeued
+from funnel.core.event import Accepted, ExecutorExited, ExecutorStarted, Requeued
 from funnel.core.state import State
 from funnel.core.task import Input, Output, Resources, Task, TaskId
 from funnel.core.work import Submit
@@ -20,7 +20,7 @@ from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.service.limit import Limit
 from funnel.service.solo import Solo
 from funnel.storage.local import LocalStorage
-from funnel.testing.build import EPOCH, MINUTE, spec
+from funnel.testing.build import EPOCH, MINUTE, moved, spec
 
 Programs = dict[str, Program]
 
@@ -289,6 +289,34 @@ async def test_time_runs_on_while_no_server_does(bench: Bench) -> None:
     mark.write_text(repr(float(mark.read_text()) - 3600))
     await bench.work_on(task_id)
     assert codes(await bench.see(task_id)) == [124]
+
+
+@pytest.mark.parametrize("is_made", [False, True])
+async def test_nothing_is_started_when_no_time_is_left(
+    bench: Bench, programs: Programs, *, is_made: bool
+) -> None:
+    """The server was stopped between two executors, or before it could start what it had made."""
+    seen = sees(programs, "late")
+    task_id = await bench.create(step("hello"), step("late"), resources=asks(timeout="1h"))
+    await bench.say(
+        moved(task_id, State.RUNNING),
+        ExecutorStarted(task_id, EPOCH, 0),
+        ExecutorExited(task_id, EPOCH, 0, 0),
+        *([ExecutorStarted(task_id, EPOCH, 1)] if is_made else []),
+    )
+    if is_made:
+        labels = {LABEL_TASK: task_id, LABEL_ATTEMPT: "1"}
+        late = Container(name=f"{task_id}-1", image="alpine", command=("late",), labels=labels)
+        await bench.runtime.create(late)
+    private = bench.work / task_id / "1" / "private"
+    private.mkdir(parents=True)
+    (private / "began").write_text(repr(time.monotonic() - 3600))
+    await bench.work_on(task_id)
+    task = await bench.see(task_id)
+    assert (seen, codes(task)) == ([], [0, 124])
+    assert task.logs[0].metadata["executor.1.timed_out"] == "true"
+    assert "executor 1 was not started: the task\\'s timeout of 1h is over" in said(task)
+    assert not await bench.containers(task_id)
 
 
 def counted(tmp_path: Path, seconds: float = 10.0) -> tuple[Callable[[], Limit], list[float]]:

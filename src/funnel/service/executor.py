@@ -100,6 +100,10 @@ class Run:
         which gets it as `before`, or with the attempt.
         """
         bench = self._bench
+        await asyncio.to_thread(bench.limit.begin)
+        if await self._is_too_late():
+            await bench.journal.note(*self._not_begun())
+            return ""
         plan = await self._plan()
         try:
             container_id = await self._ready(plan)
@@ -108,6 +112,12 @@ class Run:
             await bench.journal.note(*self._refused(error))
             return ""
         return container_id
+
+    async def _is_too_late(self) -> bool:
+        """Whether no time is left to start it in; what has been started is stopped in its turn."""
+        if not self._bench.limit.is_over():
+            return False
+        return not self._marked or not (await self._found()).started
 
     async def _plan(self) -> Plan:
         """With a place to work in, where the image has none at that path."""
@@ -122,7 +132,6 @@ class Run:
 
     async def _ready(self, plan: Plan) -> str:
         """A container that may be started, or has been: its mark is on disk before it is."""
-        await asyncio.to_thread(self._bench.limit.begin)
         if self._marked:
             found = await self._found()
             self._started = found.started
@@ -326,22 +335,36 @@ class Run:
             message = out_of_memory(index, bench.memory_bytes, asked=asked)
             yield bench.logged(index, message, Level.ERROR if exited.code else Level.WARNING)
         if self._timed_out:
-            limit = shown(timedelta(seconds=bench.limit.seconds))
-            message = f"executor {index} was stopped: the task's timeout of {limit} is over"
-            yield bench.logged(index, message, Level.ERROR)
+            yield self._overtime("stopped")
         elif exited.reason:
             message = "the container did not end well"
             yield bench.logged(index, message, Level.ERROR, error=exited.reason)
 
+    def _overtime(self, what: str) -> Logged:
+        bench, index = self._bench, self._index
+        limit = shown(timedelta(seconds=bench.limit.seconds))
+        message = f"executor {index} was {what}: the task's timeout of {limit} is over"
+        return bench.logged(index, message, Level.ERROR)
+
+    def _not_begun(self) -> tuple[Change, ...]:
+        late = measured(self._index, Exited(code=TIMED_OUT), timed_out=True)
+        return self._unstarted(TIMED_OUT, self._overtime("not started"), late)
+
     def _refused(self, error: CannotStart) -> tuple[Change, ...]:
+        bench, index = self._bench, self._index
+        message = "the container cannot start"
+        why = bench.logged(index, message, Level.ERROR, error=str(error))
+        return self._unstarted(error.code, why, {key(index, NEVER_RAN): YES})
+
+    def _unstarted(self, code: int, why: Logged, told: Mapping[str, str]) -> tuple[Change, ...]:
         bench, index = self._bench, self._index
         task_id, now = bench.task.id, bench.now()
         mark = ExecutorStarted(task_id, now, index)
         return (
             *(() if self._marked else (mark,)),
-            bench.logged(index, "the container cannot start", Level.ERROR, error=str(error)),
-            MetadataAdded(task_id, now, {key(index, NEVER_RAN): YES}),
-            ExecutorExited(task_id, now, index, error.code),
+            why,
+            MetadataAdded(task_id, now, told),
+            ExecutorExited(task_id, now, index, code),
         )
 
     def _shown(self) -> str:

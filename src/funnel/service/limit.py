@@ -33,6 +33,9 @@ class Limit:
         self._mark.write_text(repr(now))
         self._began = now
 
+    def is_over(self) -> bool:
+        return bool(self.seconds) and not self.left()
+
     def left(self) -> float:
         """Seconds, 0 when time is up. To be asked once it has begun."""
         passed = self._clock() - (self._clock() if self._began is None else self._began)
