@@ -34,7 +34,7 @@ _PULL_SECONDS: Final = (0.1, 0.5, 1, 5, 15, 60, 300, 900)
 
 
 class LogCounts(Value, kw_only=True):
-    """Pieces of stdout and stderr: `total` were written down, the others had to be dropped."""
+    """Pieces of stdout and stderr: `total` were written down, and none is ever dropped."""
 
     stderr_events_dropped: int = 0
     stdout_events_dropped: int = 0
@@ -53,7 +53,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._logs = {(stream, dropped): 0 for stream in Stream for dropped in (False, True)}
+        self._pieces = 0
         self._requests()
         self._tasks()
         self._nodes()
@@ -143,21 +143,12 @@ class Metrics:
 
     def printed(self, stream: Stream) -> None:
         """One piece of output was written down."""
-        self._logs[stream, False] += 1
+        self._pieces += 1
         self._log_events.labels(stream.value).inc()
-
-    def dropped(self, stream: Stream) -> None:
-        """One piece of output was given up, since a later one takes its place."""
-        self._logs[stream, True] += 1
-        self._log_dropped.labels(stream.value).inc()
 
     @property
     def log_counts(self) -> LogCounts:
-        return LogCounts(
-            stderr_events_dropped=self._logs[Stream.STDERR, True],
-            stdout_events_dropped=self._logs[Stream.STDOUT, True],
-            total_events=sum(self._logs[stream, False] for stream in Stream),
-        )
+        return LogCounts(total_events=self._pieces)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"funnel_{name}", text, labels, registry=self._registry)
@@ -183,12 +174,12 @@ class Metrics:
     def _tasks(self) -> None:
         self._task_states = self._gauge("tasks_state_count", "Tasks in each state.", "state")
         self._log_events = self._counter("logging_events", "Pieces of output written down.", "type")
-        self._log_dropped = self._counter(
-            "logging_events_dropped", "Pieces of output given up under pressure.", "type"
+        dropped = self._counter(
+            "logging_events_dropped", "None: a worker waits until its output is taken.", "type"
         )
         for stream in Stream:
             self._log_events.labels(stream.value)
-            self._log_dropped.labels(stream.value)
+            dropped.labels(stream.value)
         self.counted({})
 
     def _nodes(self) -> None:
