@@ -14,6 +14,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),completion,show_settings,examples,list_f
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,deliver_forever,connection_made,data_received,connection_lost,Failpoints,around
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),on_message_begin,on_url,on_header,on_headers_complete,on_body,on_message_complete
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),pause_writing,resume_writing
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),Stamp,initialize,finalize
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test faults proof demo bench soak lock clean

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import click
 import pytest
@@ -9,6 +11,7 @@ from calling import Call
 from funnel.cli import COMMANDS, funnel
 from funnel.cli.lazy import LazyGroup, same_name
 
+ROOT = Path(__file__).parents[2]
 HEAVY = ("aiohttp", "httpx", "httptools", "uvloop", "asyncio", "yaml", "aiodocker")
 
 
@@ -84,6 +87,22 @@ def test_a_fault_of_the_system_is_told_in_one_line_too(call: Call, tmp_path: Pat
     answer = call("server", "run", "--Logger.OutputFile", "file/x.log")
     assert answer.code == 1
     assert answer.err == f"Error: cannot use {tmp_path}/file/x.log: Not a directory\n"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_a_wheel_knows_the_commit_it_was_built_of(tmp_path: Path) -> None:
+    def said(*words: str, **given: Any) -> str:
+        return subprocess.run(words, capture_output=True, text=True, check=True, **given).stdout
+
+    build = ("-m", "hatchling", "build", "-t", "wheel", "-d", f"{tmp_path}")
+    said(sys.executable, *build, cwd=ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "all")
+    script = "from funnel.cli import main; main(['version'])"
+    where = {"PYTHONPATH": f"{tmp_path / 'all'}"}
+    shown = said(sys.executable, "-c", script, env=where, cwd=tmp_path)
+    assert said("git", "rev-parse", "HEAD", cwd=ROOT).strip() in shown
 
 
 def test_version_has_the_lines_of_the_reference(call: Call) -> None:
