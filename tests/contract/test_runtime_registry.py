@@ -5,8 +5,10 @@ import gzip
 import hashlib
 import io
 import os
+import shlex
 import tarfile
-from collections.abc import AsyncGenerator
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +16,14 @@ from uuid import uuid4
 
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import json
 
 from funnel.core.error import NotFound, Unavailable
 from funnel.plugins import Host
 from funnel.ports import Runtime
 from funnel.runtime.address import candidates
+from funnel.runtime.credentials import login
 from funnel.runtime.docker import PLUGIN
 from funnel.runtime.engine import Refusal, engine_at, segment
 from funnel.runtime.settings import PullPolicy, Settings
@@ -30,10 +34,15 @@ TYPES = "application/vnd.docker."
 
 
 class Registry:
-    """One image of one file. `broken` forgets the layer; `asked` counts looks at the manifest."""
+    """
+    One image of one file, for everybody, or for the one `user` and password.
 
-    def __init__(self, *, broken: bool = False) -> None:
+    `broken` forgets the layer; `asked` counts looks at the manifest.
+    """
+
+    def __init__(self, *, broken: bool = False, user: str = "") -> None:
         self.asked = 0
+        self._user = user
         # What the engine has of another registry it would not ask for again.
         layer = gzip.compress(_tree("hello.txt", uuid4().bytes))
         plain = gzip.decompress(layer)
@@ -68,6 +77,13 @@ class Registry:
             raise web.HTTPNotFound
         return web.Response(body=self._blobs[digest])
 
+    @web.middleware
+    async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        known = f"Basic {b64encode(self._user.encode()).decode()}"
+        if self._user and request.headers.get("Authorization") != known:
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": 'Basic realm="test"'})
+        return await handler(request)
+
 
 def _tree(name: str, content: bytes) -> bytes:
     file = io.BytesIO()
@@ -94,7 +110,7 @@ async def _root(request: web.Request) -> web.Response:
 @asynccontextmanager
 async def served(registry: Registry) -> AsyncGenerator[str]:
     """The image that the registry has, without a tag."""
-    app = web.Application()
+    app = web.Application(middlewares=[registry.guard])
     app.router.add_get("/v2/", _root)
     app.router.add_get("/v2/funnel-test/pulled/manifests/{name}", registry.manifest)
     app.router.add_get("/v2/funnel-test/pulled/blobs/{digest}", registry.blob)
@@ -154,3 +170,83 @@ async def test_a_failure_in_the_middle_of_a_pull_is_told_in_the_engines_words() 
     async with served(Registry(broken=True)) as image, opened(PullPolicy.MISSING) as runtime:
         with pytest.raises(Unavailable, match=r"cannot pull image '127.*pulled': .*blob"):
             await runtime.pull(image)
+
+
+USER = "me:a secret:with a colon"
+
+
+def in_file(folder: Path, host: str) -> dict[str, object]:
+    del folder
+    return {"auths": {f"https://{host}/v1/": {"auth": b64encode(USER.encode()).decode()}}}
+
+
+def with_helper(folder: Path, host: str) -> dict[str, object]:
+    helper(folder, f'read -r name; [ "$name" = {host} ] && echo {shlex.quote(GIVEN)}')
+    return {"credHelpers": {host: "test"}, "credsStore": "none"}
+
+
+def with_store(folder: Path, host: str) -> dict[str, object]:
+    del host
+    helper(folder, f"cat >/dev/null; echo {shlex.quote(GIVEN)}")
+    return {"credsStore": "test"}
+
+
+def with_helper_that_fails(folder: Path, host: str) -> dict[str, object]:
+    helper(folder, f"cat >/dev/null; echo {shlex.quote(GIVEN)}; exit 1")
+    return {"credsStore": "test", **in_file(folder, host)}
+
+
+GIVEN = json.encode(dict(zip(("Username", "Secret"), USER.split(":", 1), strict=True))).decode()
+
+
+def helper(folder: Path, script: str) -> None:
+    program = folder / "docker-credential-test"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+
+
+@pytest.mark.parametrize("kept", [in_file, with_helper, with_store, with_helper_that_fails])
+async def test_an_image_is_pulled_with_what_docker_login_has_kept(
+    kept: Callable[[Path, str], dict[str, object]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    async with served(Registry(user=USER)) as image, opened(PullPolicy.MISSING) as runtime:
+        with pytest.raises(Unavailable, match="no basic auth credentials"):
+            await runtime.pull(image)
+        config = kept(tmp_path, image.partition("/")[0])
+        (tmp_path / "config.json").write_bytes(json.encode(config))
+        await runtime.pull(image)
+        assert await runtime.has_path(image, "/hello.txt")
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"auths": {"HOST": {"auth": "!"}}}',
+        '{"credsStore": "no such"}',
+        '{"credsStore": "no"}',
+    ],
+)
+async def test_a_login_that_cannot_be_read_is_told_and_the_image_pulled_without(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    async with served(Registry()) as image, opened(PullPolicy.MISSING) as runtime:
+        host = image.partition("/")[0]
+        (tmp_path / "config.json").write_text(text.replace("HOST", host))
+        await runtime.pull(image)
+    assert "login" in caplog.text
+
+
+async def test_a_login_is_told_to_its_own_registry_only(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(json.encode(in_file(tmp_path, "127.0.0.1:5")))
+    where = {"DOCKER_CONFIG": str(tmp_path)}
+    assert await login("127.0.0.1:5/a", where, tmp_path)
+    for image in ("127.0.0.1:55/a", "127.0.0.1/a", "a", "a/b", "docker.io/a"):
+        assert not await login(image, where, tmp_path)

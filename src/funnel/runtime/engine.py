@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -23,6 +23,8 @@ from funnel.runtime.address import Address, tls
 from funnel.runtime.shared import Shared
 
 T = TypeVar("T")
+
+NONE: Final[Mapping[str, str]] = {}
 
 NEWEST = (1, 47)
 """The newest version of the API that we know; engines speak all older ones they still allow."""
@@ -68,6 +70,7 @@ class Line:
         *,
         params: Mapping[str, str] | None = None,
         body: object = None,
+        headers: Mapping[str, str] = NONE,
         within: float | None,
     ) -> AsyncGenerator[ClientResponse]:
         try:
@@ -76,7 +79,7 @@ class Line:
                 f"{self.address.base}{path}",
                 params=params,
                 data=None if body is None else msgspec.json.encode(body),
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": "application/json", **headers},
                 timeout=ClientTimeout(total=within),
                 allow_redirects=False,
             ) as response:
@@ -125,6 +128,7 @@ class Engine:
         *,
         params: Mapping[str, str] | None = None,
         body: object = None,
+        headers: Mapping[str, str] = NONE,
         within: float | None = 0.0,
     ) -> AsyncGenerator[ClientResponse]:
         """An answer whose body is still to be read; `within` 0 is the usual time, None no limit."""
@@ -133,7 +137,7 @@ class Engine:
         path = f"{self.version}{path}"
         try:
             async with self._lines[0].ask(
-                method, path, params=params, body=body, within=seconds
+                method, path, params=params, body=body, headers=headers, within=seconds
             ) as response:
                 yield response
         except Silent:

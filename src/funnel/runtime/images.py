@@ -1,12 +1,15 @@
 """Images of one engine."""
 
+import os
 from collections.abc import AsyncIterable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from funnel.core.error import NotFound, Unavailable
 from funnel.core.value import Value
+from funnel.runtime.credentials import login
 from funnel.runtime.engine import Engine, Refusal, Silent, segment
 from funnel.runtime.fault import cannot_pull, refused
 from funnel.runtime.recipe import Site, probe
@@ -71,9 +74,11 @@ class DockerImages:
 
     async def _pull(self, image: str) -> None:
         params = {"fromImage": tagged(image)}
+        secret = await login(image, os.environ, Path.home())
+        headers = {"X-Registry-Auth": secret} if secret else {}
         try:
             async with self._engine.ask(
-                "POST", "/images/create", params=params, within=self._within
+                "POST", "/images/create", params=params, headers=headers, within=self._within
             ) as response:
                 async for line in _lines(response.content.iter_any()):
                     _heed(msgspec.json.decode(line, type=_Said))
