@@ -1,3 +1,6 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
 from msgspec.structs import replace
 
 from funnel.core.event import Level, Logged
@@ -13,6 +16,13 @@ def test_the_fixed_pairs_come_first() -> None:
         "level='info' msg='download started' timestamp='2026-01-01T00:00:00+00:00'"
         " task_attempt='2' executor_index='2' url='s3://b/x'"
     )
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5, minutes=-30)), None])
+@pytest.mark.parametrize("microsecond", [0, 7, 120_000])
+def test_times_are_those_of_iso_8601(zone: timezone | None, microsecond: int) -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, microsecond, tzinfo=zone)
+    assert f" timestamp='{at.isoformat()}' " in line(replace(SAID, at=at), 1)
 
 
 def test_levels_are_the_words_that_clients_look_for() -> None:

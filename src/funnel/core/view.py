@@ -58,19 +58,17 @@ def tail(pieces: Iterable[Printed]) -> str:
 
 
 def _by_attempt(events: Iterable[Event]) -> Mapping[int, tuple[str, ...]]:
-    said: dict[int, tuple[str, ...]] = {}
-    attempt, before = 1, EARLIEST
+    lines = list[str]()
+    said, latest = [lines], EARLIEST
     for event in events:
-        match event:
-            case Requeued():
-                attempt += 1
-            case Logged():
-                before = max(before, event.at)
-                told = event if event.at == before else replace(event, at=before)
-                said[attempt] = (*said.get(attempt, ()), line(told, attempt))
-            case _:
-                pass
-    return said
+        if isinstance(event, Logged):
+            latest = max(latest, event.at)
+            told = event if event.at == latest else replace(event, at=latest)
+            lines.append(line(told, len(said)))
+        elif isinstance(event, Requeued):
+            lines = list[str]()
+            said.append(lines)
+    return {attempt: tuple(lines) for attempt, lines in enumerate(said, 1)}
 
 
 def _printed(logs: tuple[ExecutorLog, ...], pieces: Sequence[Printed]) -> tuple[ExecutorLog, ...]:
