@@ -67,11 +67,12 @@ def pattern(db: sqlite3.Connection, n: int) -> Pattern:
 def _lines(db: sqlite3.Connection, n: int, task_id: str) -> Iterator[Line]:
     for table, columns in tables(db).items():
         if "n" in columns:
-            found = db.execute(f"SELECT * FROM {table} WHERE n = ?", (n,))
+            where, given = "n = ?", (n,)
         elif "work" in columns:
-            found = db.execute(f"SELECT * FROM {table} WHERE instr(work, ?)", (task_id,))
+            where, given = "instr(work, ?)", (task_id,)
         else:
             continue
+        found = db.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE {where}", given)
         for row in found.fetchall():
             yield _line(table, dict(zip(columns, row, strict=True)), task_id)
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any
@@ -60,16 +61,17 @@ def of_json(spot: Spot, text: str) -> Iterator[Damage]:
     yield spot.put_text, (NOT_TEXT, *spot.where)
     for cut in range(1, 8):
         yield spot.put, (text[: len(text) * cut // 8], *spot.where)
-    document: dict[str, Any] = json.decode(text)
-    for key, wrong in product(document, WRONG):
-        yield spot.put, (_text({**document, key: wrong}), *spot.where)
-    for key in document:
-        rest = {other: value for other, value in document.items() if other != key}
-        yield spot.put, (_text(rest), *spot.where)
-
-
-def _text(document: object) -> str:
-    return json.encode(document).decode()
+    document: dict[str, Any] | list[Any] = json.decode(text)
+    ends = document.items() if isinstance(document, dict) else enumerate(document)
+    places: list[Any] = [place for place, _ in ends]
+    for place, wrong in product(places, WRONG):
+        changed: Any = copy(document)
+        changed[place] = f"x{spot.where[0]}" if wrong == "x" else wrong
+        yield spot.put, (json.encode(changed).decode(), *spot.where)
+    for place in places:
+        rest: Any = copy(document)
+        del rest[place]
+        yield spot.put, (json.encode(rest).decode(), *spot.where)
 
 
 def of_task(db: sqlite3.Connection, n: int) -> Iterator[Damage]:
@@ -103,5 +105,5 @@ def of_row(n: int) -> Iterator[Damage]:
     yield "DELETE FROM event WHERE n = ?", (n,)
     yield "DELETE FROM event WHERE n = ? AND seq = 1", (n,)
     yield "DELETE FROM output WHERE n = ?", (n,)
-    other = "UPDATE task SET progress = json_set(progress, '$.state', 'PAUSED') WHERE n = ?"
+    other = "UPDATE task SET progress = json_set(progress, '$[2]', 'PAUSED') WHERE n = ?"
     yield other, (n,)

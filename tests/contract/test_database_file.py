@@ -252,7 +252,7 @@ def test_what_a_later_version_adds_is_skipped(ours: sqlite3.Connection) -> None:
     new = created()
     changes.create(ours, changes.New(created=new, notes=(), key=""), 0.0)
     changes.append(ours, batch(accepted(new.task_id)), 0.0)
-    ours.execute("UPDATE task SET progress = json_set(progress, '$.mood', 'good')")
+    ours.execute("UPDATE task SET progress = json_insert(progress, '$[#]', 'good')")
     _, progress = changes.find_progress(ours, new.task_id)
     assert progress.native_id == "job-1"
 

@@ -10,15 +10,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from checker import Evidence, Kept, Mark
-from msgspec import json
 
 from funnel.core.container import LABEL_DEPLOYMENT
-from funnel.core.event import Event, Logged
-from funnel.core.fold import Progress
+from funnel.core.event import Logged
 from funnel.core.task import TaskId
+from funnel.database.folded import read_progress
+from funnel.database.packed import Whose, read
 
-EVENT = json.Decoder[Event](Event)
-PROGRESS = json.Decoder(Progress)
+EVENTS = "SELECT seq, CAST(body AS BLOB) FROM event WHERE n = ? ORDER BY position"
+TASKS = "SELECT n, id, owner, queue, state, active, CAST(progress AS BLOB) FROM task"
 
 
 def of_database(path: Path) -> dict[str, Any]:
@@ -38,17 +38,20 @@ def of_database(path: Path) -> dict[str, Any]:
 
 
 def _tasks(db: sqlite3.Connection) -> Iterator[tuple[TaskId, Kept]]:
-    rows = db.execute("SELECT n, id, state, active, progress FROM task").fetchall()
-    for n, task_id, state, active, progress in rows:
-        events = db.execute("SELECT seq, body FROM event WHERE n = ? ORDER BY position", (n,))
+    tasks = db.execute(TASKS).fetchall()
+    for n, task_id, owner, queue, state, active, progress in tasks:
+        rows = db.execute(EVENTS, (n,))
+        whose = Whose(task_id, owner, queue)
         printed = db.execute("SELECT count(*) FROM output WHERE n = ?", (n,)).fetchone()[0]
         yield (
             task_id,
             Kept(
                 state=state,
                 active=bool(active),
-                progress=PROGRESS.decode(progress),
-                events=tuple((seq, EVENT.decode(body)) for seq, body in events.fetchall()),
+                progress=read_progress(progress),
+                events=tuple(
+                    told for seq, body in rows.fetchall() for told in read(whose, seq, body)
+                ),
                 printed=bool(printed),
             ),
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from funnel.core.error import Conflict, Fenced, FunnelError, NotFound
-from funnel.core.event import Batch, Change, Created, Logged, Printed
+from funnel.core.event import Batch, Change, Created, Logged
 from funnel.core.fold import Progress, begin, extend
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
@@ -13,8 +13,10 @@ from funnel.core.value import Value
 from funnel.core.work import Done, Submit, caused
 from funnel.database.claims import Claims
 from funnel.database.damage import Damaged, reading
+from funnel.database.folded import pack_progress
 from funnel.database.output import add_output, compact
-from funnel.database.rows import CREATED, as_text, read_progress
+from funnel.database.packed import Row, pack, pack_created, read_spec
+from funnel.database.rows import as_text, read_listed
 from funnel.database.sql import statements
 
 SQL: Final = statements("sqlite.sql")
@@ -45,7 +47,8 @@ def create(db: sqlite3.Connection, new: New, now: float) -> TaskId:
     if new.key:
         db.execute(SQL["forget_keys"], {"since": since})
         db.execute(SQL["add_key"], (created.owner, new.key, created.task_id, now))
-    _add_events(db, n, 1, (created, *new.notes))
+    _add_row(db, n, pack_created(created))
+    _add_events(db, n, 2, new.notes)
     _add_work(db, None, after, now)
     return created.task_id
 
@@ -58,7 +61,7 @@ def _add_task(db: sqlite3.Connection, created: Created, progress: Progress) -> i
         "queue": created.queue,
         "state": progress.state.value,
         "name": created.spec.name,
-        "progress": as_text(progress),
+        "progress": pack_progress(progress),
     }
     added = db.execute(SQL["add_task"], row)
     if not added.rowcount:
@@ -76,9 +79,9 @@ def _same(db: sqlite3.Connection, kept: TaskId, created: Created) -> TaskId:
     if row is None:
         # Deleted meanwhile: what cannot be compared must still not be made a second time.
         return kept
-    n, body = row
-    before = reading(lambda: CREATED.decode(body), lambda: [n])
-    if (before.spec, before.owner) != (created.spec, created.owner):
+    n, owner, body = row
+    spec = reading(lambda: read_spec(body), lambda: [n])
+    if (spec, owner) != (created.spec, created.owner):
         raise Conflict
     return kept
 
@@ -126,35 +129,45 @@ def _strike_off(db: sqlite3.Connection, number: int) -> None:
 
 
 def find_progress(db: sqlite3.Connection, task_id: TaskId) -> tuple[int, Progress]:
+    """The number of its row, too. Raises `NotFound` and `Damaged`."""
     row = db.execute(SQL["progress"], (task_id,)).fetchone()
     if row is None:
         raise NotFound(f"no task {task_id}")
-    n, stored, state = row
-    return n, reading(lambda: read_progress(stored, (task_id, state)), lambda: [n])
+    n, stored, state, last = row
+    progress = reading(lambda: read_listed(stored, (task_id, state)), lambda: [n])
+    if last and progress.version < last:
+        raise Damaged([n])
+    return n, progress
 
 
-def _add_events(
-    db: sqlite3.Connection, n: int, first: int, events: Sequence[Created | Change]
-) -> None:
-    rows = [
-        (n, seq, as_text(one))
-        for seq, one in enumerate(events, first)
-        if not isinstance(one, Printed)
-    ]
-    if rows:
-        db.executemany(SQL["add_event"], rows)
+def _add_events(db: sqlite3.Connection, n: int, first: int, events: Sequence[Change]) -> None:
+    row = pack(first, events)
+    if row:
+        _add_row(db, n, row)
+
+
+def _add_row(db: sqlite3.Connection, n: int, row: Row) -> None:
+    db.execute(SQL["add_events"], (row.count, n, row.last, row.body))
 
 
 def _save(db: sqlite3.Connection, n: int, before: Progress, after: Progress, now: float) -> None:
-    moved = (before.state, before.native_id) != (after.state, after.native_id)
     row = {
         "n": n,
         "state": after.state.value,
-        "active": bool(after.native_id) and not is_final(after.state),
-        "progress": as_text(after),
-        "ended": now if is_final(after.state) else None,
+        "active": bool(after.native_id),
+        "progress": pack_progress(after),
+        "now": now,
     }
-    db.execute(SQL["save_move" if moved else "save_progress"], row)
+    db.execute(SQL[_save_as(before, after)], row)
+
+
+def _save_as(before: Progress, after: Progress) -> str:
+    """What names no indexed column that stays as it is costs the least."""
+    if is_final(after.state):
+        return "save_progress" if after.state is before.state else "save_end"
+    if after.state is not before.state:
+        return "save_move"
+    return "save_progress" if after.native_id == before.native_id else "save_job"
 
 
 def _add_work(db: sqlite3.Connection, before: Progress | None, after: Progress, now: float) -> None:

@@ -8,7 +8,9 @@ from typing import TypeAlias
 from funnel.core.error import Fenced
 from funnel.core.work import Claim
 from funnel.database.damage import UNREADABLE
-from funnel.database.rows import CREATED, PROGRESS, WORK
+from funnel.database.folded import read_progress
+from funnel.database.packed import read_spec
+from funnel.database.rows import WORK
 from funnel.database.sql import statements
 
 _Due: TypeAlias = tuple[int, bytes, bytes | None, bytes | None]
@@ -79,8 +81,8 @@ class Claims:
                 id=number,
                 tries=held.tries,
                 work=WORK.decode(work),
-                progress=PROGRESS.decode(progress) if progress else None,
-                spec=CREATED.decode(created).spec if created else None,
+                progress=read_progress(progress) if progress else None,
+                spec=read_spec(created) if created else None,
             )
         except UNREADABLE:
             self.unreadable.append(number)

@@ -10,7 +10,10 @@ from funnel.core.error import Unavailable
 
 T = TypeVar("T")
 
-UNREADABLE: Final = (DecodeError, RecursionError, TypeError, ValueError, sqlite3.OperationalError)
+UNREADABLE: Final = (
+    *(DecodeError, OverflowError, RecursionError, TypeError, ValueError),
+    sqlite3.OperationalError,
+)
 """What reading such a row raises: its JSON is none, or not ours, or not even text."""
 
 

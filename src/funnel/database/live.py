@@ -1,10 +1,10 @@
 """What streams read: events and output behind a place, a little at a time."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from msgspec import json
+from msgspec import Raw, json
 
 from funnel.core.container import Stream
 from funnel.core.event import Recorded
@@ -12,13 +12,14 @@ from funnel.core.output import Piece, Place
 from funnel.core.query import Scope
 from funnel.core.task import TaskId
 from funnel.database.damage import reading
-from funnel.database.rows import UNREAD
+from funnel.database.packed import Whose, read
 from funnel.database.sql import statements
 
 SQL = statements("live.sql")
 
 _Row: TypeAlias = tuple[int, int, Stream, int, int, str]
 _PRINTED = json.Decoder(list[_Row])
+_EVENTS = json.Decoder(list[tuple[int, int, TaskId, str, str, Raw]])
 
 
 def newest(db: sqlite3.Connection) -> int:
@@ -32,10 +33,16 @@ def events(
     given = {"owner": scope.owner, "after": after, "limit": limit}
 
     def look() -> tuple[list[Recorded], int]:
-        text, position = db.execute(SQL["events"], given).fetchone()
-        return [Recorded(*told) for told in UNREAD.decode(text)], position
+        text, last = db.execute(SQL["events"], given).fetchone()
+        found = [*_recorded(text, after)]
+        return (found, last) if len(found) <= limit else (found[:limit], found[limit - 1].position)
 
     return reading(look, lambda: _numbers(db, "told_of", given))
+
+
+def unread(db: sqlite3.Connection, reader: str, limit: int) -> list[Recorded]:
+    (mark,) = db.execute(SQL["marked"], (reader,)).fetchone()
+    return events(db, Scope(owner=None), mark, limit)[0]
 
 
 def events_of(db: sqlite3.Connection, task_id: TaskId, after: int, limit: int) -> list[Recorded]:
@@ -43,9 +50,18 @@ def events_of(db: sqlite3.Connection, task_id: TaskId, after: int, limit: int) -
 
     def look() -> list[Recorded]:
         (text,) = db.execute(SQL["events_of"], given).fetchone()
-        return [Recorded(*told) for told in UNREAD.decode(text)]
+        return [*_recorded(text, after)][:limit]
 
     return reading(look, lambda: _numbers(db, "number", given))
+
+
+def _recorded(text: str, after: int) -> Iterator[Recorded]:
+    """Of rows, which are found by their last events, those events that are after a position."""
+    for position, last, task_id, owner, queue, body in _EVENTS.decode(text):
+        told = read(Whose(task_id, owner, queue), last, bytes(body))
+        for at, (number, event) in enumerate(told, position + 1 - len(told)):
+            if at > after:
+                yield Recorded(at, number, event)
 
 
 def printed(db: sqlite3.Connection, task_id: TaskId, place: Place) -> list[Piece]:

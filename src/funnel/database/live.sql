@@ -1,16 +1,20 @@
 -- name: newest
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)
 
+-- name: marked
+SELECT coalesce((SELECT position FROM reader WHERE name = ?), 0)
+
 -- name: events
 SELECT
-  '[' || coalesce(group_concat(told) FILTER (WHERE seen), '') || ']',
+  '[' || coalesce(group_concat(
+    '[' || position || ',' || seq || ',' || json_quote(id) || ',' || json_quote(owner) || ','
+    || json_quote(queue) || ',' || body || ']'
+  ) FILTER (WHERE :owner IS NULL OR owner = :owner), '') || ']',
   coalesce(max(position), :after)
 FROM (
-  SELECT
-    position,
-    '[' || position || ',' || seq || ',' || body || ']' AS told,
-    :owner IS NULL OR (SELECT owner FROM task WHERE task.n = event.n) IS :owner AS seen
-  FROM event WHERE position > :after ORDER BY position LIMIT :limit
+  SELECT position, seq, id, owner, queue, body
+  FROM event CROSS JOIN task ON task.n = event.n
+  WHERE position > :after ORDER BY position LIMIT :limit
 )
 
 -- name: told_of
@@ -22,11 +26,14 @@ SELECT DISTINCT n FROM (
 SELECT n FROM task WHERE id = :id
 
 -- name: events_of
-SELECT '[' || coalesce(group_concat('[' || position || ',' || seq || ',' || body || ']'), '') || ']'
+SELECT '[' || coalesce(group_concat(
+    '[' || position || ',' || seq || ',' || json_quote(id) || ',' || json_quote(owner) || ','
+    || json_quote(queue) || ',' || body || ']'
+), '') || ']'
 FROM (
-  SELECT position, seq, body FROM event INDEXED BY event_by_task
-  WHERE n = (SELECT n FROM task WHERE id = :id) AND position > :after
-  ORDER BY seq LIMIT :limit
+  SELECT position, seq, id, owner, queue, body
+  FROM task CROSS JOIN event INDEXED BY event_by_task ON event.n = task.n
+  WHERE id = :id AND position > :after ORDER BY seq LIMIT :limit
 )
 
 -- name: printed

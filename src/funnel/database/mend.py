@@ -17,7 +17,9 @@ from funnel.core.task import Spec, TaskId
 from funnel.core.value import Value
 from funnel.core.work import Submit
 from funnel.database.damage import UNREADABLE
-from funnel.database.rows import EVENT, PROGRESS, UNKNOWN_TIME, WORK, as_text
+from funnel.database.folded import pack_progress, read_progress
+from funnel.database.packed import Row, Whose, pack_created, pack_one, read, read_created
+from funnel.database.rows import UNKNOWN_TIME, WORK, as_text
 from funnel.database.sql import statements
 
 T = TypeVar("T")
@@ -31,9 +33,7 @@ class _Row(Value, kw_only=True):
     """A row of `task`, and what of it was found to be lost."""
 
     n: int
-    task_id: TaskId
-    owner: str
-    queue: str
+    whose: Whose
     lost: list[str]
 
 
@@ -48,20 +48,22 @@ def _mend(db: sqlite3.Connection, n: int, found: tuple[Any, ...], now: float) ->
     name, owner, queue, listed, text = found
     events = db.execute(SQL["events"], (n,)).fetchall()
     bodies = dict[int, bytes](events)
-    first: Created | Change | None = _readable(EVENT.decode, bodies.pop(1, b""))
-    created = first if isinstance(first, Created) else None
-    task_id = name if isinstance(name, str) else created.task_id if created else f"damaged-{n}"
-    row = _Row(n=n, task_id=TaskId(task_id), owner=str(owner), queue=str(queue), lost=[])
+    known = TaskId(name if isinstance(name, str) else f"damaged-{n}")
+    whose = Whose(known, str(owner), str(queue))
+    created = _readable(lambda body: read_created(whose, body), bodies.pop(1, b""))
+    if created and not isinstance(name, str):
+        whose = replace(whose, task_id=created.task_id)
+    row = _Row(n=n, whose=whose, lost=[])
     if not isinstance(name, str):
         row.lost.append("id")
     _mend_outputs(db, row)
     if created is None:
-        blank = Created(row.task_id, UNKNOWN_TIME, Spec(), row.owner, row.queue)
-        _replace(db, row, 1, dict(events).get(1), blank)
-    changes = [_change(db, row, seq, body) for seq, body in bodies.items()]
-    progress = _readable(PROGRESS.decode, text)
+        blank = pack_created(Created(whose.task_id, UNKNOWN_TIME, Spec(), "", ""))
+        _replace(db, row, "event 1", dict(events).get(1), blank)
+    changes = [_changes(db, row, seq, body) for seq, body in bodies.items()]
+    progress = _readable(read_progress, text)
     last = max((seq for seq, _ in events), default=1)
-    if progress is None or progress.task_id != row.task_id or not plausible(progress, last):
+    if progress is None or progress.task_id != whose.task_id or not plausible(progress, last):
         progress = None
         _set_aside(db, row, "progress", text)
     elif progress.state != listed:
@@ -69,12 +71,12 @@ def _mend(db: sqlite3.Connection, n: int, found: tuple[Any, ...], now: float) ->
     if not row.lost:
         return
     left = Remnant(
-        task_id=row.task_id,
-        queue=row.queue,
+        task_id=whose.task_id,
+        queue=whose.queue,
         state=State(listed) if listed in State.__members__ else None,
         progress=progress,
         created=created,
-        changes=None if None in changes else [one for one in changes if one],
+        changes=None if None in changes else [one for some in changes if some for one in some],
         last=last,
     )
     _save(db, row, left, now)
@@ -84,36 +86,40 @@ def _save(db: sqlite3.Connection, row: _Row, left: Remnant, now: float) -> None:
     after = mended(left)
     after = replace(after, version=after.version + 1)
     lost = ", ".join(row.lost)
-    log.error("of task %s could not be read and was set aside: %s", row.task_id, lost)
+    log.error("of task %s could not be read and was set aside: %s", left.task_id, lost)
     said = f"the database cannot read all that it kept of this task; lost are: {lost}"
     at = datetime.fromtimestamp(now, UTC)
-    told = Logged(row.task_id, at, "System error", Level.ERROR, {"error": said})
-    db.execute(SQL["put_event"], (row.n, after.version, as_text(told)))
+    told = Logged(left.task_id, at, "System error", Level.ERROR, {"error": said})
+    _put(db, row.n, pack_one(after.version, told))
     given = {
         "n": row.n,
-        "id": row.task_id,
+        "id": left.task_id,
         "state": after.state.value,
         "active": bool(after.native_id) and not is_final(after.state),
-        "progress": as_text(after),
+        "progress": pack_progress(after),
         "ended": now if is_final(after.state) else None,
     }
     db.execute(SQL["save"], given)
 
 
-def _change(db: sqlite3.Connection, row: _Row, seq: int, body: bytes) -> Change | None:
-    event: Created | Change | None = _readable(EVENT.decode, body)
-    if event is None or isinstance(event, Created):
-        said = f"event {seq} cannot be read"
-        _replace(db, row, seq, body, Logged(row.task_id, UNKNOWN_TIME, said, Level.ERROR))
-        return None
-    return event
+def _changes(db: sqlite3.Connection, row: _Row, last: int, body: bytes) -> list[Change] | None:
+    told = _readable(lambda body: read(row.whose, last, body), body)
+    found = [event for _, event in told or () if not isinstance(event, Created)]
+    if told and len(found) == len(told):
+        return found
+    what = f"the events up to {last}"
+    said = Logged(row.whose.task_id, UNKNOWN_TIME, f"{what} cannot be read", Level.ERROR)
+    _replace(db, row, what, body, pack_one(last, said))
+    return None
 
 
-def _replace(
-    db: sqlite3.Connection, row: _Row, seq: int, body: bytes | None, event: Created | Logged
-) -> None:
-    _set_aside(db, row, f"event {seq}", body)
-    db.execute(SQL["put_event"], (row.n, seq, as_text(event)))
+def _replace(db: sqlite3.Connection, row: _Row, what: str, body: bytes | None, by: Row) -> None:
+    _set_aside(db, row, what, body)
+    _put(db, row.n, by)
+
+
+def _put(db: sqlite3.Connection, n: int, row: Row) -> None:
+    db.execute(SQL["put_events"], (n, row.last, row.body))
 
 
 def _set_aside(db: sqlite3.Connection, row: _Row, what: str, body: object) -> None:
@@ -163,7 +169,7 @@ def mend_work(db: sqlite3.Connection, now: float, *, number: int) -> None:
 
 def _submit_again(db: sqlite3.Connection, now: float) -> None:
     for n, queue, text in db.execute(SQL["waiting"]).fetchall():
-        progress = _readable(PROGRESS.decode, text)
+        progress = _readable(read_progress, text)
         if progress is None:
             mend(db, now, numbers=(n,))
         else:

@@ -11,7 +11,7 @@ FROM output WHERE n = ?
 -- name: set_aside
 INSERT OR REPLACE INTO damaged (n, what, body) VALUES (?, ?, ?)
 
--- name: put_event
+-- name: put_events
 INSERT INTO event (n, seq, body) VALUES (?, ?, ?)
 ON CONFLICT (n, seq) DO UPDATE SET body = excluded.body
 

@@ -9,7 +9,7 @@ from msgspec import DecodeError
 from funnel.core.error import InvalidTransition, NotFound
 from funnel.core.state import FINAL
 from funnel.core.task import TaskId
-from funnel.database.rows import CREATED
+from funnel.database.packed import read_spec
 from funnel.database.sql import statements
 
 SQL: Final = statements("removal.sql")
@@ -57,6 +57,6 @@ def _tags(db: sqlite3.Connection, n: int) -> Mapping[str, str] | None:
     """None where the spec cannot be read."""
     row = db.execute(SQL["created"], (n,)).fetchone()
     try:
-        return CREATED.decode(row[0]).spec.tags if row else None
+        return read_spec(row[0]).tags if row else None
     except (DecodeError, TypeError):
         return None

@@ -12,29 +12,25 @@ from typing import TypeAlias
 from msgspec import Raw, json
 
 from funnel.core.container import Stream
-from funnel.core.event import Created, Event, Printed
+from funnel.core.event import Printed
 from funnel.core.fold import Progress
 from funnel.core.query import View
 from funnel.core.task import TaskId
 from funnel.core.view import full_logs
 from funnel.core.work import Work
-from funnel.wire.document import Kept, without_contents, write_task
+from funnel.database.folded import read_progress
+from funnel.database.packed import Body, First, kept, said
+from funnel.wire.document import without_contents, write_task
 
 Row: TypeAlias = tuple[int, bytes]
 Made: TypeAlias = tuple[int, bytes, bytes]
 """A task's number, its progress as it is stored, and the document that shows it."""
 Listed: TypeAlias = tuple[object, object]
 """The id and the state under which a task is found."""
-Basic: TypeAlias = tuple[int, Raw, Listed, Kept]
+Basic: TypeAlias = tuple[int, Raw, Listed, First]
 Piece: TypeAlias = tuple[int, int, Stream, int, int, int, str]
-Told: TypeAlias = tuple[int, int, Event]
-Full: TypeAlias = tuple[int, Raw, Listed, Kept, list[Event], list[Piece]]
+Full: TypeAlias = tuple[int, Raw, Listed, First, list[Body], list[Piece]]
 
-UNFINISHED = json.Decoder(list[Progress])
-UNREAD = json.Decoder(list[Told])
-PROGRESS = json.Decoder(Progress)
-CREATED = json.Decoder(Created)
-EVENT = json.Decoder[Event](Event)
 WORK = json.Decoder[Work](Work)
 _ROWS = json.Decoder(list[tuple[int, Raw]])
 _BASIC = json.Decoder(list[Basic])
@@ -53,33 +49,28 @@ def read_rows(text: str) -> list[Row]:
 
 
 def read_basic(text: str) -> Iterator[Made]:
-    for n, stored, listed, kept in _BASIC.decode(text):
-        progress = read_progress(stored, listed)
+    for n, raw, listed, first in _BASIC.decode(text):
+        stored = bytes(raw)
+        progress = read_listed(stored, listed)
         task_id, state, logs = progress.task_id, progress.state, progress.logs
-        document = write_task(without_contents(_whole(kept)), task_id, state, logs)
-        yield n, bytes(stored), document
+        yield n, stored, write_task(without_contents(kept(first)), task_id, state, logs)
 
 
 def read_full(text: str) -> Iterator[Made]:
-    for n, stored, listed, kept, events, pieces in _FULL.decode(text):
-        progress = read_progress(stored, listed)
-        logs = full_logs(progress, events, _outputs(progress.task_id, pieces))
-        yield n, bytes(stored), write_task(_whole(kept), progress.task_id, progress.state, logs)
+    for n, raw, listed, first, rows, pieces in _FULL.decode(text):
+        stored = bytes(raw)
+        progress = read_listed(stored, listed)
+        task_id = progress.task_id
+        logs = full_logs(progress, said(task_id, rows), _outputs(task_id, pieces))
+        yield n, stored, write_task(kept(first), task_id, progress.state, logs)
 
 
-def read_progress(stored: str | Raw, listed: Listed) -> Progress:
+def read_listed(stored: bytes, listed: Listed) -> Progress:
     """Raises `ValueError` where the task is listed as another, or under another state."""
-    progress = PROGRESS.decode(stored)
+    progress = read_progress(stored)
     if (progress.task_id, progress.state) != listed:
         raise ValueError(f"{progress.task_id}, {progress.state} is listed as {listed}")
     return progress
-
-
-def _whole(kept: Kept) -> Kept:
-    """Raises `ValueError` where what is copied into a document would spoil it."""
-    if bytes(kept.spec)[:1] != b"{" or bytes(kept.at)[:1] != b'"':
-        raise ValueError("a spec that is no object, or a time that is none")
-    return kept
 
 
 READ: Mapping[View, Callable[[str], Iterator[Made]]] = {

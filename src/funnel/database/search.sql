@@ -72,7 +72,7 @@ FROM (
     (SELECT coalesce(group_concat(body), '') FROM (
       SELECT body FROM event INDEXED BY event_by_task
       WHERE event.n = task.n AND seq > 1
-        AND substr(body, 1, 12) IN ('{"kind":"log', '{"kind":"req')
+        AND (substr(body, 1, 1) = '[' OR substr(body, 1, 12) IN ('{"kind":"log', '{"kind":"req'))
       ORDER BY seq
     )) AS events,
     (SELECT json_group_array(

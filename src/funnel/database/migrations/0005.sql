@@ -1,0 +1,2 @@
+-- From here on progress and events are kept in short, and a row of events holds a batch: its number
+-- and its position are those of its last event. Rows from before are read as they are.
