@@ -26,7 +26,10 @@ STEP = 2000
 DAY = 24 * 3600
 RARE = 500
 """Among so many tasks there is one of each rare kind."""
-WRITTEN_BY = ("core/event.py", "core/fold.py", "database/migrations")
+WRITTEN_BY = (
+    *("core/event.py", "core/fold.py"),
+    *("database/folded.py", "database/packed.py", "database/migrations"),
+)
 
 
 @contextmanager
