@@ -29,6 +29,8 @@ TRIES: Final = 5
 """Times that the worker of one attempt may fail by a fault of its own."""
 
 NOTHING: Final = Slot(0.0, 0)
+ONE: Final = 1.0
+"""A task that asks for CPUs asks for so many at least."""
 
 Key: TypeAlias = tuple[TaskId, int]
 
@@ -139,8 +141,12 @@ class LocalBackend:
 
     def _fill(self) -> None:
         """Start whatever fits."""
-        first = tuple(islice(self._waiting.values(), WINDOW))
-        chosen, left = choose(first, self.free, most_passes=self._settings.max_passes)
+        chosen, left = choose(
+            islice(self._waiting.values(), WINDOW),
+            self.free,
+            least=Slot(min(ONE, self._settings.default_cpus), 0),
+            most_passes=self._settings.max_passes,
+        )
         self._waiting.update((_key(one), one) for one in left)
         for one in chosen:
             del self._waiting[_key(one)]

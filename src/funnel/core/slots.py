@@ -1,6 +1,6 @@
 """Which waiting attempts may start on this machine now."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -44,20 +44,23 @@ def refusal(wants: Slot, capacity: Slot) -> str:
 
 
 def choose(
-    waiting: Sequence[Waiting], free: Slot, *, most_passes: int
+    waiting: Iterable[Waiting], free: Slot, *, least: Slot, most_passes: int
 ) -> tuple[tuple[Waiting, ...], tuple[Waiting, ...]]:
     """
-    Those that start now, and those that wait on, both in order.
+    Those that start now, and those that were looked at and wait on, both in order.
 
     A later attempt may pass one that does not fit yet, but no attempt is passed more than
-    `most_passes` times: then all wait for it, so nobody starves.
+    `most_passes` times: then all wait for it, so nobody starves. None wants less than `least`,
+    so a long queue is looked at no further than there is room.
     """
     chosen: list[Waiting] = []
     left: list[Waiting] = []
     for one in waiting:
         # The first that waits has been passed as often as any behind it.
         blocked = bool(left) and left[0].passed >= most_passes
-        if blocked or not one.wants.fits(free):
+        if blocked or not least.fits(free):
+            break
+        if not one.wants.fits(free):
             left.append(one)
             continue
         free = free.less(one.wants)
