@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Iterable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,18 @@ def capturing(
 ) -> Capturing:
     source = Source(TaskId("t"), 0, lambda: EPOCH)
     return Capturing(source, folder, Pace(keep=keep, every=every), wanted)
+
+
+def taken_up(folder: Path, **given: Any) -> Capturing:
+    """As whoever goes on after a crash."""
+    one = capturing(folder, **given)
+    one.take_up()
+    return one
+
+
+def written(one: Capturing, stream: Stream = STDOUT) -> bytes:
+    path = one.path(stream)
+    return path.read_bytes() if path else b""
 
 
 async def chunks(*pieces: bytes, stream: Stream = STDOUT) -> AsyncIterator[Chunk]:
@@ -57,10 +70,17 @@ async def test_both_streams_are_kept_byte_for_byte(tmp_path: Path) -> None:
     one = capturing(tmp_path)
     await one.take(chunks(b"\xff\x00", b"\r\n"))
     await one.take(chunks(b"e", stream=STDERR))
-    assert one.path(STDOUT).read_bytes() == b"\xff\x00\r\n"
-    assert one.path(STDERR).read_bytes() == b"e"
+    assert written(one) == b"\xff\x00\r\n"
+    assert written(one, STDERR) == b"e"
     assert one.sizes == {STDOUT: 4, STDERR: 1}
     await one.close()
+
+
+async def test_a_container_that_prints_nothing_makes_no_file(tmp_path: Path) -> None:
+    one = capturing(tmp_path)
+    await one.take(chunks())
+    await one.close()
+    assert (one.path(STDOUT), names(tmp_path)) == (None, [])
 
 
 async def test_a_long_line_takes_little_memory(tmp_path: Path) -> None:
@@ -69,7 +89,7 @@ async def test_a_long_line_takes_little_memory(tmp_path: Path) -> None:
     await one.take(chunks(*pieces))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert one.sizes[STDOUT] == one.path(STDOUT).stat().st_size == 64 * 2**20
+    assert one.sizes[STDOUT] == len(written(one)) == 64 * 2**20
     assert most < 8 * 2**20
     await one.close()
 
@@ -133,7 +153,7 @@ async def test_half_a_character_waits_for_its_other_half(tmp_path: Path) -> None
 async def test_a_mark_that_cannot_be_read_means_the_beginning(tmp_path: Path) -> None:
     (tmp_path / "stdout-0").write_bytes(b"abc")
     (tmp_path / "stdout-0.told").write_text("")
-    one, kept = capturing(tmp_path), Kept()
+    one, kept = taken_up(tmp_path), Kept()
     await kept(*one.news(final=True))
     assert kept.text() == "abc"
     await one.close()
@@ -166,10 +186,10 @@ def test_the_end_is_kept_however_often_the_worker_dies(
                 await kept(*news)
             if fate != "goes on":
                 await one.close()
-                one = capturing(folder, keep=keep)
+                one = taken_up(folder, keep=keep)
         await kept(*one.news(final=True))
         await one.close()
-        assert one.path(STDOUT).read_bytes() == whole
+        assert written(one) == whole
         return kept.text()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -195,6 +215,10 @@ async def test_what_nobody_wants_does_not_fill_the_disk(tmp_path: Path) -> None:
     await one.close()
 
 
+def names(folder: Path) -> list[str]:
+    return [one.name for one in folder.iterdir()]
+
+
 def taken(folder: Path) -> int:
     return sum(one.stat().st_blocks * 512 for one in folder.iterdir())
 
@@ -205,7 +229,7 @@ async def test_what_nobody_wants_is_gone_on_with_where_it_stopped(tmp_path: Path
     await one.take(chunks(whole[: 7 * 2**20]))
     await told(*await one.marked())
     await one.close()
-    other = capturing(tmp_path, wanted=NOTHING)
+    other = taken_up(tmp_path, wanted=NOTHING)
     assert other.sizes[STDOUT] == 7 * 2**20
     await other.take(chunks(whole[7 * 2**20 :]))
     await told(*other.news(final=True))
@@ -220,11 +244,13 @@ async def test_a_kill_while_a_beginning_is_dropped_loses_nothing(tmp_path: Path)
     await one.take(chunks(whole))
     await told(*await one.marked())
     await one.close()
+    path = one.path(STDOUT)
+    assert path
     for size in (0, 5 * 2**20):
-        with one.path(STDOUT).open("r+b") as file:
+        with path.open("r+b") as file:
             file.truncate(0)
             file.truncate(size)
-        other = capturing(tmp_path, wanted=NOTHING)
+        other = taken_up(tmp_path, wanted=NOTHING)
         assert other.sizes[STDOUT] == size
         await other.take(chunks(whole[size:]))
         await told(*other.news(final=True))

@@ -164,9 +164,10 @@ class Run:
     async def _ended(self, container_id: str, plan: Plan, before: str) -> None:
         bench = self._bench
         source = Source(bench.task.id, self._index, bench.now)
-        capturing = await asyncio.to_thread(
-            Capturing, source, bench.place.private, bench.pace, frozenset(self._wanted())
-        )
+        wanted = frozenset(self._wanted())
+        capturing = Capturing(source, bench.place.private, bench.pace, wanted)
+        if self._started:
+            await asyncio.to_thread(capturing.take_up)
         try:
             async with alongside(self._clear_away(before)):
                 exited = await self._watched(container_id, plan, capturing)
@@ -193,7 +194,9 @@ class Run:
     async def _place(self, capturing: Capturing, plan: Plan) -> None:
         wanted: dict[str, list[Path]] = {}
         for stream, path in self._wanted().items():
-            wanted.setdefault(path, []).append(capturing.path(stream))
+            sources = wanted.setdefault(path, [])
+            if source := capturing.path(stream):
+                sources.append(source)
         for path, sources in wanted.items():
             await asyncio.to_thread(place, sources, path, self._bench.tree(plan))
 

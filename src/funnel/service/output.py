@@ -48,7 +48,7 @@ class Source:
 
 class Capture:
     """
-    One stream of one executor, which goes on behind what the file already has.
+    One stream of one executor; its file is there once something was printed.
 
     Where the last piece of news began is kept beside the file. Whoever goes on after a crash
     says that piece again from there, which does no harm where it was kept.
@@ -67,12 +67,19 @@ class Capture:
         self._mark = path.with_name(f"{path.name}.told")
         self._pace = pace
         self._about = about
-        self._file: IO[bytes] = path.open("a+b")
-        self.size = self._file.seek(0, 2)
-        self.told = min(self.size, _number(self._mark))
+        self._file: IO[bytes] | None = None
+        self.size = 0
+        self.told = 0
         self._held = bytearray()
-        self._file.seek(max(0, self.size - pace.keep - UNFINISHED))
-        self._recent = bytearray(self._file.read())
+        self._recent = bytearray()
+
+    def take_up(self) -> None:
+        """Go on behind what the file already has; blocks."""
+        file = self._opened()
+        self.size = file.seek(0, 2)
+        self.told = min(self.size, _number(self._mark))
+        file.seek(max(0, self.size - self._pace.keep - UNFINISHED))
+        self._recent += file.read()
 
     async def write(self, piece: bytes) -> None:
         self.size += len(piece)
@@ -113,23 +120,29 @@ class Capture:
         try:
             await self.flush()
         finally:
-            self._file.close()
+            if self._file:
+                self._file.close()
+
+    def _opened(self) -> IO[bytes]:
+        self._file = self._file or self.path.open("a+b")
+        return self._file
 
     def _write(self, held: bytes) -> None:
-        self._file.write(held)
-        self._file.flush()
-        if not self._whole and self._file.tell() - self._hole > ROOM:
-            self._dig()
+        file = self._opened()
+        file.write(held)
+        file.flush()
+        if not self._whole and file.tell() - self._hole > ROOM:
+            self._dig(file)
 
-    def _dig(self) -> None:
+    def _dig(self, file: IO[bytes]) -> None:
         """Killed in between, this leaves a shorter file: then more is asked for again."""
-        end = self._file.tell()
-        self._hole = self._file.seek(end - max(REST, self._pace.keep + UNFINISHED))
-        rest = self._file.read()
-        self._file.truncate(0)
-        self._file.truncate(self._hole)
-        self._file.write(rest)
-        self._file.flush()
+        end = file.tell()
+        self._hole = file.seek(end - max(REST, self._pace.keep + UNFINISHED))
+        rest = file.read()
+        file.truncate(0)
+        file.truncate(self._hole)
+        file.write(rest)
+        file.flush()
 
 
 class Capturing:
@@ -162,8 +175,15 @@ class Capturing:
     def sizes(self) -> Mapping[Stream, int]:
         return {stream: one.size for stream, one in self._streams.items()}
 
-    def path(self, stream: Stream) -> Path:
-        return self._streams[stream].path
+    def take_up(self) -> None:
+        """Go on behind what a worker before us has kept; blocks."""
+        for one in self._streams.values():
+            one.take_up()
+
+    def path(self, stream: Stream) -> Path | None:
+        """Its file; None where nothing was printed."""
+        one = self._streams[stream]
+        return one.path if one.size else None
 
     async def take(self, chunks: AsyncIterator[Chunk]) -> None:
         """Keep all that comes, until it ends."""
