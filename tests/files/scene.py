@@ -11,7 +11,7 @@ from funnel.core.plan import Plan, make_plan
 from funnel.core.task import Executor, FileType, Output, OutputFileLog, Spec
 from funnel.safepath import Tree
 from funnel.service.publish import publish
-from funnel.service.stage import Transfers, stage
+from funnel.service.stage import Transfers, lay_out, stage
 from funnel.storage.memory import MemoryStorage
 
 CANARY = "canary-7c1f"
@@ -77,7 +77,7 @@ class Attempt:
 
     async def stage(self, spec: Spec, in_place: dict[int, str] | None = None) -> None:
         self.plan = self.planned(spec, in_place or {})
-        await stage(self.plan, self.root, self.transfers)
+        await stage(self.plan, self.root, self.transfers, lay_out(self.plan, self.root))
 
     async def store(self, files: Mapping[str, str]) -> None:
         for url, content in files.items():

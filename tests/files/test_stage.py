@@ -10,7 +10,7 @@ from funnel.core.error import FunnelError, Invalid, NotFound
 from funnel.core.event import Level
 from funnel.core.task import FileType, Input, Spec
 from funnel.ports import Object
-from funnel.service.stage import Transfers, stage
+from funnel.service.stage import Transfers, lay_out, stage
 from funnel.storage.local import LocalStorage
 from funnel.storage.memory import MemoryStorage
 
@@ -103,7 +103,7 @@ async def test_a_local_directory_that_is_missing_is_an_error(attempt: Attempt) -
     attempt.plan = attempt.planned(spec(Input(path="/d", url="/no", type=DIRECTORY)), {})
     moving = Transfers(LocalStorage([Path("/")]), attempt.transfers.note, 2)
     with pytest.raises(NotFound, match="there is no /no"):
-        await stage(attempt.plan, attempt.root, moving)
+        await stage(attempt.plan, attempt.root, moving, lay_out(attempt.plan, attempt.root))
 
 
 async def test_what_fails_is_named_and_raised(attempt: Attempt) -> None:

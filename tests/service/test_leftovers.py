@@ -97,7 +97,7 @@ async def test_a_task_that_was_deleted_meanwhile_leaves_nothing(bench: Bench) ->
 async def test_a_task_of_somebody_else_in_the_same_place_stays(bench: Bench) -> None:
     """As of `funnel worker run`."""
     place = bench.worker().place(TaskId("unknown"), 1)
-    await place.make(Owner("another", "alpine"))
+    place.make(Owner("another", "alpine"))
     await clear_leftovers(bench.worker())
     assert place.private.exists()
 

@@ -122,10 +122,11 @@ async def test_whatever_goes_wrong_with_outputs_the_first_failure_stays(
         raise OSError("the disk is on fire")
 
     monkeypatch.setattr(worker, "publish", broken)
-    task = await bench.run(step("fail"))
+    outputs = (Output(path="/out/a", url=f"{bench.files}/a"),)
+    task = await bench.run(step("fail"), outputs=outputs)
     assert task.state is State.EXECUTOR_ERROR
     assert "the disk is on fire" in said(task)
-    task = await bench.run(step("hello"))
+    task = await bench.run(step("hello"), outputs=outputs)
     assert task.state is State.SYSTEM_ERROR
 
 

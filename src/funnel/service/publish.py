@@ -98,7 +98,8 @@ async def _store(
 ) -> tuple[OutputFileLog, ...]:
     done: dict[int, OutputFileLog] = {}
 
-    async def put(number: int, one: Upload) -> None:
+    async def put(numbered: tuple[int, Upload]) -> None:
+        number, one = numbered
         try:
             done[number] = await _put(one, tree, transfers)
         except (FunnelError, OSError) as error:
@@ -107,7 +108,7 @@ async def _store(
             if ok:
                 raise
 
-    await transfers.abreast(put(number, one) for number, one in enumerate(uploads))
+    await transfers.abreast(put, tuple(enumerate(uploads)))
     return tuple(done[number] for number in sorted(done))
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import stat
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from funnel.core.error import FunnelError, Invalid
 from funnel.core.event import Level
@@ -20,6 +20,7 @@ from funnel.ports import Object, Storage
 from funnel.safepath import Kind, Tree
 from funnel.service.together import together
 
+T = TypeVar("T")
 Note: TypeAlias = Callable[[Level, str, Mapping[str, str]], Awaitable[None]]
 
 EVERYBODY: Final = 0o777
@@ -37,15 +38,15 @@ class Transfers:
     note: Note
     most: int
 
-    async def abreast(self, jobs: Iterable[Coroutine[Any, Any, object]]) -> None:
-        """Do all jobs, `most` at a time; the first to fail stops the rest. No more are made."""
-        waiting = iter(jobs)
+    async def abreast(self, move: Callable[[T], Awaitable[object]], files: Sequence[T]) -> None:
+        """Move all of them, `most` at a time; the first to fail stops the rest."""
+        waiting = iter(files)
 
         async def work() -> None:
-            for job in waiting:
-                await job
+            for one in waiting:
+                await move(one)
 
-        await together(work() for _ in range(self.most))
+        await together(work() for _ in range(min(self.most, len(files))))
 
 
 class Bring(Value):
@@ -55,20 +56,35 @@ class Bring(Value):
     path: str
 
 
-async def stage(plan: Plan, root: Path, transfers: Transfers) -> None:
+def lay_out(plan: Plan, root: Path) -> Sequence[str]:
     """
-    Make the directories and files of a plan under `root`, before any container has been there.
+    Make what a plan has under `root` and need not be brought; blocks.
+
+    To be done before any container has been there; doing it again does no harm. The inputs, by
+    container path, that are mounted where they are and hold nothing.
+    """
+    _make(plan, root)
+    if not plan.downloads:
+        _write(plan.contents, root)
+    places = [one for one in plan.mounts if not one.writable and not _is_in(root, one.source)]
+    return [one.target for one in places if _is_empty(Path(one.source))]
+
+
+async def stage(plan: Plan, root: Path, transfers: Transfers, empty: Sequence[str]) -> None:
+    """
+    Bring what a plan that is laid out still lacks, and warn of inputs that are `empty`.
 
     What is named by itself replaces what a directory has under that name. Doing it again does
     no harm. Raises what the storage raises.
     """
-    await asyncio.to_thread(_make, plan, root)
-    for path in await asyncio.to_thread(_empty_places, plan, root):
+    for path in empty:
         await transfers.note(Level.WARNING, EMPTY, {"path": path})
+    if not plan.downloads:
+        return
     listed = await _listed(plan, transfers)
     files = [Bring(one.url, one.path) for one in plan.downloads if one.type is FileType.FILE]
     for each in (listed, files):
-        await transfers.abreast(_bring(one, root, transfers) for one in each)
+        await transfers.abreast(lambda one: _bring(one, root, transfers), each)
     await asyncio.to_thread(_write, plan.contents, root)
 
 
@@ -99,12 +115,6 @@ def _make(plan: Plan, root: Path) -> None:
             tree.hold_place(file, mode=0o666)
 
 
-def _empty_places(plan: Plan, root: Path) -> Sequence[str]:
-    """The inputs, by container path, that are mounted where they are and hold nothing."""
-    places = [one for one in plan.mounts if not one.writable and not _is_in(root, one.source)]
-    return [one.target for one in places if _is_empty(Path(one.source))]
-
-
 def _is_in(root: Path, source: str) -> bool:
     return Path(source).is_relative_to(root)
 
@@ -115,18 +125,18 @@ def _is_empty(place: Path) -> bool:
 
 async def _listed(plan: Plan, transfers: Transfers) -> Sequence[Bring]:
     """The files of all directories."""
-    found: dict[int, Sequence[Bring]] = {}
+    found: dict[Download, Sequence[Bring]] = {}
 
-    async def look(number: int, one: Download) -> None:
+    async def look(one: Download) -> None:
         objects = await transfers.storage.list_objects(one.url)
         if not objects:
             await transfers.note(Level.WARNING, EMPTY, {"url": redacted(one.url)})
         at = parts(one.path)
-        found[number] = [Bring(each.url, text((*at, *_below(each)))) for each in objects]
+        found[one] = [Bring(each.url, text((*at, *_below(each)))) for each in objects]
 
     folders = [one for one in plan.downloads if one.type is FileType.DIRECTORY]
-    await transfers.abreast(look(number, one) for number, one in enumerate(folders))
-    return [one for number in sorted(found) for one in found[number]]
+    await transfers.abreast(look, folders)
+    return [one for folder in folders for one in found[folder]]
 
 
 async def _bring(one: Bring, root: Path, transfers: Transfers) -> None:

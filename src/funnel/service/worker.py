@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,7 +50,7 @@ from funnel.service.limit import Limit
 from funnel.service.output import Pace
 from funnel.service.publish import publish
 from funnel.service.remains import Remains, image_of
-from funnel.service.stage import Transfers, stage
+from funnel.service.stage import Transfers, lay_out, stage
 from funnel.service.together import alongside, together, undisturbed
 from funnel.service.workplace import Owner, Workplace
 
@@ -181,7 +181,7 @@ class Try:
             end = "OVER"
         finally:
             metrics.attempt_ended(end, time.monotonic() - began)
-        await undisturbed(self._leave(journal))
+        await undisturbed(self._leave(journal, is_over=end == "OVER"))
 
     async def _outcome(self, journal: Journal, before: Progress) -> Outcome:
         try:
@@ -199,12 +199,12 @@ class Try:
     async def _steps(self, journal: Journal, before: Progress) -> Outcome:
         if before.state is State.QUEUED:
             await journal.note(*self._beginning(before))
-        await self._place.make(Owner(self._worker.deployment, self._remains.image))
-        bench = await self._bench(journal)
-        if before.state is not State.RUNNING:
+        is_new = before.state is not State.RUNNING
+        plan, empty = await asyncio.to_thread(self._laid_out, is_new=is_new)
+        bench = self._bench(journal, plan)
+        if is_new:
             with self._timed(STAGING):
-                # The first word goes to disk while the work begins.
-                await together([journal.record(), self._prepare(bench)])
+                await self._prepare(bench, empty)
             await journal.note(StateChanged(self._task.id, self._worker.now(), State.RUNNING))
         with self._timed(RUNNING):
             outcome = await self._execute(bench)
@@ -240,13 +240,13 @@ class Try:
         queued = before.logs[-2].end_time if before.logs[1:] else self._task.creation_time
         return queued or self._worker.now()
 
-    async def _bench(self, journal: Journal) -> Bench:
+    def _bench(self, journal: Journal, plan: Plan) -> Bench:
         settings, resources = self._worker.settings, self._task.resources
         memory = (resources.ram_gb or settings.default_ram_gb) * GB
         return Bench(
             task=self._task,
             fence=self._fence,
-            plan=await asyncio.to_thread(self._plan),
+            plan=plan,
             place=self._place,
             journal=journal,
             runtime=self._worker.runtime,
@@ -257,6 +257,12 @@ class Try:
             memory_bytes=round(memory),
             now=self._worker.now,
         )
+
+    def _laid_out(self, *, is_new: bool) -> tuple[Plan, Sequence[str]]:
+        """The plan, all of it made that need not be brought, and inputs that are empty; blocks."""
+        self._place.make(Owner(self._worker.deployment, self._remains.image))
+        plan = self._plan()
+        return plan, lay_out(plan, self._place.root) if is_new else ()
 
     def _plan(self) -> Plan:
         """Blocks: it looks where the inputs are. Raises `Invalid` before anything has run."""
@@ -277,13 +283,13 @@ class Try:
         }
         return make_plan(self._task, PurePosixPath(self._place.root), in_place, shared=shared)
 
-    async def _prepare(self, bench: Bench) -> None:
+    async def _prepare(self, bench: Bench, empty: Sequence[str]) -> None:
         """Bring inputs and images, both at once."""
         await self._remains.clear_before()
         images = dict.fromkeys(one.image for one in self._task.executors)
         await together(
             [
-                stage(bench.plan, self._place.root, self._transfers(bench.journal)),
+                stage(bench.plan, self._place.root, self._transfers(bench.journal), empty),
                 *(self._pull(image) for image in images),
             ]
         )
@@ -306,7 +312,7 @@ class Try:
 
     async def _publish(self, bench: Bench, outcome: Outcome, before: Progress) -> Outcome:
         """Of a failed attempt too, what is there; its first failure stays its outcome."""
-        if before.logs[-1].outputs:
+        if before.logs[-1].outputs or not self._task.outputs:
             return outcome
         ok = isinstance(outcome, Finished)
         try:
@@ -373,11 +379,13 @@ class Try:
             return False
         return is_final(progress.state) or progress.fence != self._fence
 
-    async def _leave(self, journal: Journal) -> None:
+    async def _leave(self, journal: Journal, *, is_over: bool) -> None:
         """Clear up, and where the task was cancelled, tell its readers that nothing runs."""
         with suppress(FunnelError, OSError):
             await journal.last_words()
         await self._remains.clear()
+        if not is_over:
+            return
         tasks, task_id = self._worker.tasks, self._task.id
         with suppress(FunnelError, OSError):
             if (await tasks.progress(task_id)).state is State.CANCELED:

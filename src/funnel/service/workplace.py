@@ -1,6 +1,7 @@
 """Where an attempt has its files."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,10 +69,14 @@ class Workplace:
         except (OSError, DecodeError):
             return None
 
-    async def make(self, owner: Owner) -> None:
-        """Raise `Unavailable`: no task is at fault here."""
+    def make(self, owner: Owner) -> None:
+        """Blocks. Raises `Unavailable`: no task is at fault here."""
         try:
-            await asyncio.to_thread(self._make, owner)
+            for folder in (self.top.parent, self.top, self.private):
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)
+            # Before any other file, so that none is left of a task that nobody knows any more.
+            self._owned.write_bytes(json.encode(owner))
         except OSError as error:
             raise Unavailable(self.blame(error)) from error
 
@@ -79,26 +84,18 @@ class Workplace:
     def _owned(self) -> Path:
         return self.private / "owner"
 
-    def _make(self, owner: Owner) -> None:
-        for folder in (self.top.parent, self.top, self.private):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
-        # Before any other file, so that none is left of a task that nobody knows any more.
-        self._owned.write_bytes(json.encode(owner))
-
     async def clear(self, housekeeping: Housekeeping, image: str) -> None:
         """Delete all of it, what a container's root left too. Raises `FunnelError`."""
-        if await asyncio.to_thread(remove_tree, self.top):
-            await asyncio.to_thread(self._leave)
+        if await asyncio.to_thread(self._is_removed):
             return
         await housekeeping.erase(self.top, image)
-        if not await asyncio.to_thread(remove_tree, self.top):
+        if not await asyncio.to_thread(self._is_removed):
             raise FunnelError(f"{self.top} cannot be removed; remove it by hand")
-        await asyncio.to_thread(self._leave)
 
-    def _leave(self) -> None:
-        """The task's own directory goes with its last attempt."""
-        try:
+    def _is_removed(self) -> bool:
+        """Whether nothing is left; the task's own directory goes with its last attempt."""
+        if not remove_tree(self.top):
+            return False
+        with suppress(OSError):
             self.top.parent.rmdir()
-        except OSError:
-            return
+        return True
