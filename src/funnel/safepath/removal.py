@@ -32,13 +32,11 @@ def remove_tree(directory: Path) -> bool:
     except OSError:
         return False
     try:
-        while _emptied(top):
+        while not (is_gone := _is_gone(directory)) and _emptied(top):
             pass
     finally:
         os.close(top)
-    with suppress(OSError):
-        directory.rmdir()
-    return not directory.exists()
+    return is_gone
 
 
 def _emptied(top: int) -> bool:
@@ -60,13 +58,12 @@ def _removed(member: _Member, top: int) -> bool:
         if not member.is_directory:
             os.unlink(member.name, dir_fd=top)
             return True
-        moved = _moved_up(member.name, top)
-        with suppress(OSError):
-            os.rmdir(member.name, dir_fd=top)
+        if _is_gone(member.name, top):
             return True
+        moved = _moved_up(member.name, top)
+        return _is_gone(member.name, top) or moved
     except OSError:
         return False
-    return moved
 
 
 def _moved_up(name: str, top: int) -> bool:
@@ -78,12 +75,23 @@ def _moved_up(name: str, top: int) -> bool:
 
 def _taken(member: _Member, folder: int, top: int) -> bool:
     try:
-        if member.is_directory:
+        if not member.is_directory:
+            os.unlink(member.name, dir_fd=folder)
+        elif not _is_gone(member.name, folder):
             token = secrets.token_hex(16)
             with _unlocked(member.name, folder):
                 os.rename(member.name, token, src_dir_fd=folder, dst_dir_fd=top)
-        else:
-            os.unlink(member.name, dir_fd=folder)
+    except OSError:
+        return False
+    return True
+
+
+def _is_gone(directory: Path | str, above: int | None = None) -> bool:
+    """Whether a directory could be taken away as it is, or has been."""
+    try:
+        os.rmdir(directory, dir_fd=above)
+    except FileNotFoundError:
+        return True
     except OSError:
         return False
     return True

@@ -73,8 +73,7 @@ class Workplace:
         """Blocks. Raises `Unavailable`: no task is at fault here."""
         try:
             for folder in (self.top.parent, self.top, self.private):
-                folder.mkdir(parents=True, exist_ok=True)
-                folder.chmod(0o700)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Before any other file, so that none is left of a task that nobody knows any more.
             self._owned.write_bytes(json.encode(owner))
         except OSError as error:
