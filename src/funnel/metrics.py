@@ -103,7 +103,9 @@ class Metrics:
 
     def journaled(self, kind: str) -> None:
         """One event of an attempt was kept; `kind` is that of the event."""
-        self._events.labels(kind).inc()
+        if kind not in self._journaled:
+            self._journaled[kind] = self._events.labels(kind)
+        self._journaled[kind].inc()
 
     def dispatched(self, queue: str, kind: str, result: str) -> None:
         """One errand was done: `submit` or `cancel`, with `done`, `refused` or `unknown`."""
@@ -199,6 +201,7 @@ class Metrics:
             "database_commit_seconds", "Time of a commit, all its writes done.", _COMMIT_SECONDS
         )
         self._writes_waiting = self._gauge("database_writes_waiting", "Writes not yet committed.")
+        self._journaled: dict[str, Counter] = {}
         self._events = self._counter("journal_events", "Events kept for attempts.", "kind")
 
     def _work(self) -> None:

@@ -149,7 +149,7 @@ class FakeRuntime:
         if (kept := self._kept.get(container_id)) is None:
             return
         kept.inside.stopping.set()
-        if kept.run is not None:
+        if kept.run is not None and not kept.run.done():
             await asyncio.wait({kept.run}, timeout=grace.total_seconds())
             kept.run.cancel()
             await asyncio.wait({kept.run})
@@ -163,7 +163,7 @@ class FakeRuntime:
         return [
             _found(name, kept)
             for name, kept in self._kept.items()
-            if task_id in {None, kept.inside.container.labels.get(LABEL_TASK)}
+            if task_id is None or kept.inside.container.labels.get(LABEL_TASK) == task_id
         ]
 
     async def erase(self, directory: Path, image: str) -> None:

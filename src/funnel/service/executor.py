@@ -2,12 +2,12 @@
 
 import asyncio
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
+from typing import IO, Any, Final, TypeAlias
 
 from funnel.core.attempts import TIMED_OUT
 from funnel.core.container import (
@@ -41,6 +41,8 @@ from funnel.service.publish import place
 from funnel.service.stage import make_folders
 from funnel.service.together import alongside, lingering, together
 from funnel.service.workplace import Workplace
+
+Job: TypeAlias = Coroutine[Any, Any, object]
 
 NOW: Final = timedelta(0)
 LINGER: Final = 5.0
@@ -169,8 +171,7 @@ class Run:
         if self._started:
             await asyncio.to_thread(capturing.take_up)
         try:
-            async with alongside(self._clear_away(before)):
-                exited = await self._watched(container_id, plan, capturing)
+            exited = await self._watched(container_id, plan, capturing, before)
         except NotFound as error:
             raise self._lost() from error
         finally:
@@ -205,7 +206,9 @@ class Run:
         paths = {Stream.STDOUT: self._executor.stdout, Stream.STDERR: self._executor.stderr}
         return {stream: path for stream, path in paths.items() if path}
 
-    async def _watched(self, container_id: str, plan: Plan, capturing: Capturing) -> Exited:
+    async def _watched(
+        self, container_id: str, plan: Plan, capturing: Capturing, before: str
+    ) -> Exited:
         """Start it, unless it has been, feed it, and keep what it prints until it ends."""
         runtime = self._bench.runtime
         with ExitStack() as stack:
@@ -217,11 +220,12 @@ class Run:
                 lingering(self._begin(container_id, stdin, begun), LINGER),
                 self._follow(container_id, capturing, begun),
                 self._describe(),
-                self._make_next(begun),
+                *self._making_next(begun),
             ]
             async with alongside(
                 capturing.tell_forever(self._bench.journal.record),
-                self._until_time_is_up(container_id, begun),
+                *self._ending(container_id, begun),
+                *self._clearing_away(before),
             ):
                 await together(watching)
                 return await runtime.wait(container_id)
@@ -237,31 +241,32 @@ class Run:
             await self._bench.runtime.feed(container_id, stdin, fed=mark.touch)
             await asyncio.to_thread(mark.touch)
 
-    async def _clear_away(self, container_id: str) -> None:
+    def _clearing_away(self, container_id: str) -> Iterator[Job]:
         """Our mark is on disk, and so is its end; what stays now is removed with the attempt."""
         if container_id:
-            with suppress(FunnelError, OSError):
-                await self._bench.runtime.remove(container_id, grace=NOW)
+            yield _tried(self._bench.runtime.remove(container_id, grace=NOW))
 
-    async def _make_next(self, begun: asyncio.Event) -> None:
+    def _making_next(self, begun: asyncio.Event) -> Iterator[Job]:
         """
         Have the next container at hand; where that fails now, it is made in its turn.
 
         Not one with a working directory, for which there may be something to make first.
         """
-        bench, index = self._bench, self._index + 1
-        executors = bench.task.executors
-        if index == len(executors) or executors[index].workdir:
-            return
+        index, executors = self._index + 1, self._bench.task.executors
+        if index < len(executors) and not executors[index].workdir:
+            yield _tried(self._make_next(index, begun))
+
+    async def _make_next(self, index: int, begun: asyncio.Event) -> None:
         await begun.wait()
-        with suppress(FunnelError, OSError):
-            await Run(bench, index, None)._make(bench.plan)
+        await Run(self._bench, index, None)._make(self._bench.plan)
+
+    def _ending(self, container_id: str, begun: asyncio.Event) -> Iterator[Job]:
+        if self._bench.limit.seconds:
+            yield self._until_time_is_up(container_id, begun)
 
     async def _until_time_is_up(self, container_id: str, begun: asyncio.Event) -> None:
         """Then stop it; what it prints till its end is kept."""
         bench = self._bench
-        if not bench.limit.seconds:
-            return
         await begun.wait()
         await asyncio.sleep(bench.limit.left())
         if (await self._found()).running:
@@ -291,8 +296,7 @@ class Run:
     async def _stdin(self, plan: Plan) -> IO[bytes] | None:
         """What is to be fed, open; None where nothing is."""
         path = self._executor.stdin
-        fed = self._bench.place.fed(self._index)
-        if not path or await asyncio.to_thread(fed.exists):
+        if not path or await asyncio.to_thread(self._bench.place.fed(self._index).exists):
             return None
         if self._started:
             raise Lost(f"container {self._name} was not fed all of its standard input")
@@ -373,3 +377,9 @@ class Run:
     def _shown(self) -> str:
         shown = shlex.join(self._executor.command)
         return shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
+
+
+async def _tried(job: Job) -> None:
+    """Do it, if it can be done now."""
+    with suppress(FunnelError, OSError):
+        await job

@@ -58,13 +58,13 @@ class Capture:
     """
 
     def __init__(
-        self, path: Path, pace: Pace, about: Callable[..., Printed], *, whole: bool
+        self, folder: Path, name: str, pace: Pace, about: Callable[..., Printed], *, whole: bool
     ) -> None:
-        self.path = path
+        self._folder = folder
+        self._name = name
         self._whole = whole
         self._hole = 0
         self._turn = asyncio.Lock()
-        self._mark = path.with_name(f"{path.name}.told")
         self._pace = pace
         self._about = about
         self._file: IO[bytes] | None = None
@@ -72,6 +72,14 @@ class Capture:
         self.told = 0
         self._held = bytearray()
         self._recent = bytearray()
+
+    @property
+    def path(self) -> Path:
+        return self._folder / self._name
+
+    @property
+    def _mark(self) -> Path:
+        return self._folder / f"{self._name}.told"
 
     def take_up(self) -> None:
         """Go on behind what the file already has; blocks."""
@@ -162,7 +170,8 @@ class Capturing:
         self._pace = pace
         self._streams = {
             stream: Capture(
-                folder / f"{stream}-{source.index}",
+                folder,
+                f"{stream}-{source.index}",
                 pace,
                 partial(source.printed, stream),
                 whole=stream in wanted,

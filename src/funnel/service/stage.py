@@ -5,15 +5,15 @@ import os
 import stat
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias, TypeVar
 
 from funnel.core.error import FunnelError, Invalid
 from funnel.core.event import Level
 from funnel.core.path import Parts, outermost, parts, text
 from funnel.core.places import TMP
-from funnel.core.plan import Content, Download, Plan
-from funnel.core.task import FileType
+from funnel.core.plan import Content, Download, Plan, make_plan
+from funnel.core.task import FileType, Spec
 from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.ports import Object, Storage
@@ -54,6 +54,29 @@ class Bring(Value):
 
     url: str
     path: str
+
+
+def planned(spec: Spec, root: Path, storage: Storage, *, copy_inputs: bool) -> Plan:
+    """
+    What a task needs here; blocks: it looks where the inputs are.
+
+    Raises `Invalid` before anything has run.
+    """
+    for one in spec.outputs:
+        if not storage.takes(one.url):
+            raise Invalid(
+                f"no storage takes {one.url}, where {one.path} shall go;"
+                " check its scheme, and the storages in the settings"
+            )
+    urls = {index: one.url for index, one in enumerate(spec.inputs) if not one.content}
+    shared = frozenset(index for index, url in urls.items() if storage.shared(url))
+    here = {index: storage.in_place(url) for index, url in urls.items()}
+    in_place = {
+        index: str(path)
+        for index, path in here.items()
+        if path and (index in shared or not copy_inputs)
+    }
+    return make_plan(spec, PurePosixPath(root), in_place, shared=shared)
 
 
 def lay_out(plan: Plan, root: Path) -> Sequence[str]:

@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from funnel.core.attempts import Again, again, asked
-from funnel.core.error import Fenced, FunnelError, Invalid, InvalidTransition, NotFound
+from funnel.core.error import Fenced, FunnelError, InvalidTransition, NotFound
 from funnel.core.event import (
     Batch,
     Change,
@@ -34,7 +34,7 @@ from funnel.core.outcome import (
     final_state,
     may_pass,
 )
-from funnel.core.plan import Plan, make_plan
+from funnel.core.plan import Plan
 from funnel.core.query import EVERYONE, View
 from funnel.core.slots import GB
 from funnel.core.state import State, is_final
@@ -50,7 +50,7 @@ from funnel.service.limit import Limit
 from funnel.service.output import Pace
 from funnel.service.publish import publish
 from funnel.service.remains import Remains, image_of
-from funnel.service.stage import Transfers, lay_out, stage
+from funnel.service.stage import Transfers, lay_out, planned, stage
 from funnel.service.together import alongside, together, undisturbed
 from funnel.service.workplace import Owner, Workplace
 
@@ -207,7 +207,7 @@ class Try:
                 await self._prepare(bench, empty)
             await journal.note(StateChanged(self._task.id, self._worker.now(), State.RUNNING))
         with self._timed(RUNNING):
-            outcome = await self._execute(bench)
+            outcome = await self._execute(bench, before.logs[-1])
         if before.logs[-1].logs:
             # How long a worker before us ran it, is not known.
             del self._spent[RUNNING]
@@ -260,28 +260,10 @@ class Try:
 
     def _laid_out(self, *, is_new: bool) -> tuple[Plan, Sequence[str]]:
         """The plan, all of it made that need not be brought, and inputs that are empty; blocks."""
-        self._place.make(Owner(self._worker.deployment, self._remains.image))
-        plan = self._plan()
-        return plan, lay_out(plan, self._place.root) if is_new else ()
-
-    def _plan(self) -> Plan:
-        """Blocks: it looks where the inputs are. Raises `Invalid` before anything has run."""
-        storage, inputs = self._worker.storage, self._task.inputs
-        for one in self._task.outputs:
-            if not storage.takes(one.url):
-                raise Invalid(
-                    f"no storage takes {one.url}, where {one.path} shall go;"
-                    " check its scheme, and the storages in the settings"
-                )
-        urls = {index: one.url for index, one in enumerate(inputs) if not one.content}
-        shared = frozenset(index for index, url in urls.items() if storage.shared(url))
-        here = {index: storage.in_place(url) for index, url in urls.items()}
-        in_place = {
-            index: str(path)
-            for index, path in here.items()
-            if path and (index in shared or not self._worker.settings.copy_inputs)
-        }
-        return make_plan(self._task, PurePosixPath(self._place.root), in_place, shared=shared)
+        worker, root = self._worker, self._place.root
+        self._place.make(Owner(worker.deployment, self._remains.image))
+        plan = planned(self._task, root, worker.storage, copy_inputs=worker.settings.copy_inputs)
+        return plan, lay_out(plan, root) if is_new else ()
 
     async def _prepare(self, bench: Bench, empty: Sequence[str]) -> None:
         """Bring inputs and images, both at once."""
@@ -299,10 +281,10 @@ class Try:
         await self._worker.runtime.pull(image)
         self._worker.metrics.pulled(time.monotonic() - began)
 
-    async def _execute(self, bench: Bench) -> Outcome:
+    async def _execute(self, bench: Bench, before: TaskLog) -> Outcome:
         container_id = ""
         for index, executor in enumerate(self._task.executors):
-            known = _known(bench.journal.progress.logs[-1], index)
+            known = _known(before, index)
             if not known or known.exit_code is None:
                 container_id = await Run(bench, index, known).to_exit(container_id)
             failed = failure(bench.journal.progress.logs[-1], index)

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from msgspec import DecodeError, json
@@ -21,7 +22,7 @@ class Owner(Value):
     image: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Workplace:
     """
     `<work directory>/<task>/<attempt>/`: `root` is what containers see, `private` is ours.
@@ -33,13 +34,13 @@ class Workplace:
 
     @classmethod
     def of(cls, work_dir: Path, task_id: TaskId, fence: int) -> "Workplace":
-        return cls(work_dir.absolute() / task_id / str(fence))
+        return cls(Path(work_dir, task_id, str(fence)).absolute())
 
-    @property
+    @cached_property
     def root(self) -> Path:
         return self.top / "root"
 
-    @property
+    @cached_property
     def private(self) -> Path:
         return self.top / "private"
 
