@@ -102,7 +102,8 @@ class Run:
         which gets it as `before`, or with the attempt.
         """
         bench = self._bench
-        await asyncio.to_thread(bench.limit.begin)
+        if bench.limit.seconds:
+            await asyncio.to_thread(bench.limit.begin)
         if await self._is_too_late():
             await bench.journal.note(*self._not_begun())
             return ""
