@@ -29,7 +29,8 @@ def line(logged: Logged, attempt: int) -> str:
         f"level='{logged.level}' msg='{_quoted(logged.message)}' timestamp='{at}'"
         f" task_attempt='{attempt - 1}' executor_index='{logged.index}'"
     )
-    return "".join([fixed, *(f" {_key(key)}='{_quoted(value)}'" for key, value in fields.items())])
+    own = [f" {_key(key)}='{_quoted(value)}'" for key, value in fields.items()]
+    return f"{fixed}{''.join(own)}"
 
 
 def _iso(at: datetime) -> str:

@@ -62,8 +62,8 @@ def _by_attempt(events: Iterable[Event]) -> Mapping[int, tuple[str, ...]]:
     said, latest = [lines], EARLIEST
     for event in events:
         if isinstance(event, Logged):
-            latest = max(latest, event.at)
-            told = event if event.at == latest else replace(event, at=latest)
+            told = replace(event, at=latest) if event.at < latest else event
+            latest = told.at
             lines.append(line(told, len(said)))
         elif isinstance(event, Requeued):
             lines = list[str]()
