@@ -16,6 +16,12 @@ from funnel.service.hub import Hub
 from funnel.testing.build import EPOCH
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop that servers run: it is stricter about connections that are no more."""
+    return "asyncio", {"use_uvloop": True}
+
+
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncGenerator[Database]:
     host = Host(now=lambda: EPOCH, deployment="test")

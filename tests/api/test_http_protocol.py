@@ -42,6 +42,8 @@ class Echo:
 
     async def _answer(self, request: Request) -> Answer:
         size = 0
+        if request.path == "/late":
+            await self.may.wait()
         while request.path != "/unread" and (piece := await request.read()):
             size += len(piece)
         if request.path == "/slow":
@@ -261,6 +263,28 @@ async def test_who_hangs_up_is_not_waited_for(echo: Echo, port: int, ask: bytes)
     assert echo.left == []
     writer.close()
     await until(lambda: echo.left == ["/gone"])
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /late HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+    ],
+)
+async def test_who_hangs_up_is_no_fault(
+    echo: Echo, ask: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(echo) as (door, port):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(ask)
+        await until(lambda: echo.asked)
+        writer.close()
+        await until(lambda: not len(door.crowd))
+        echo.may.set()
+        await until(lambda: len(asyncio.all_tasks()) <= 5)
+        await asyncio.sleep(0.01)
+    assert caplog.text == ""
 
 
 async def test_a_fault_of_ours_closes_the_connection(

@@ -216,6 +216,8 @@ class Connection(asyncio.Protocol):
 
     def _wanted(self) -> None:
         """The rest of a body is waited for."""
+        if self._transport.is_closing():
+            return
         request = self._request
         if request and request.expects:
             request.expects = False
@@ -225,20 +227,20 @@ class Connection(asyncio.Protocol):
     def whole(self, status: int, headers: bytes, body: bytes) -> None:
         length = b"" if status in NO_LENGTH else b"content-length: %d\r\n" % len(body)
         head = self._head_of(status, headers + length)
-        self._transport.write(head if self._is_for_head else head + body)
+        self._write(head if self._is_for_head else head + body)
         self._is_answered = True
 
     def begin(self, status: int, headers: bytes) -> None:
         if self._request and self._request.version == "1.0":
             # It knows no chunks: the end of the connection is the end of the answer.
             self._request.stays = False
-        self._transport.write(self._head_of(status, headers + self._framing))
+        self._write(self._head_of(status, headers + self._framing))
 
     async def piece(self, body: bytes) -> None:
         if body:
             # An empty chunk would be the last.
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if self._framing else body
-            self._transport.write(chunk)
+            self._write(chunk)
         if self._stuck_since is not None:
             self._room = self._loop.create_future()
             await self._room
@@ -247,8 +249,13 @@ class Connection(asyncio.Protocol):
 
     def end(self) -> None:
         if self._framing and not self._is_for_head:
-            self._transport.write(b"0\r\n\r\n")
+            self._write(b"0\r\n\r\n")
         self._is_answered = True
+
+    def _write(self, data: bytes) -> None:
+        # The loop refuses what is written to a connection that is no more.
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     @property
     def _framing(self) -> bytes:
