@@ -5,21 +5,28 @@ import math
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
+import uvloop
 from asking import say
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from listening import until
 from msgspec.structs import replace
 
-from funnel.api.answer import Answer, Reply
+from funnel.api.answer import Answer, Reply, refusal
 from funnel.api.connection import BUFFER
 from funnel.api.listen import Door
 from funnel.api.request import Gone, Request
 from funnel.api.settings import Connections
 from funnel.api.stream import Stream
+from funnel.core.error import FunnelError
 from funnel.ports import unheard
 
 LIMITS = Connections(head=4096, header_seconds=30, idle_seconds=30)
+LARGE = 8 * 2**20
+"""More than the system takes of an answer that nobody reads."""
 LAST = b"Host: x\r\nConnection: close\r\n\r\n"
 
 
@@ -36,6 +43,8 @@ class Echo:
         try:
             answer = await self._answer(request)
             await answer.send(reply)
+        except FunnelError as error:
+            await refusal(error).send(reply)
         except Gone:
             self.left.append(request.path)
             raise
@@ -52,6 +61,8 @@ class Echo:
             await request.gone()
         if request.path == "/fault":
             raise RuntimeError
+        if request.path == "/large":
+            return Answer(b"x" * LARGE)
         if request.path == "/stream":
             return Stream(request, _pieces(), bytes, kind="text/plain")
         text = f"{request.method} {request.path} {request.query.decode()} {size}\n"
@@ -112,6 +123,56 @@ async def test_bodies_sent_ahead_reach_their_own_requests(port: int) -> None:
     assert told == [*(b"POST /%d  %d" % (size, size) for size in sizes), b"GET /  0"]
 
 
+AHEAD = b"".join(
+    (
+        b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /2?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + b"\r\n\r\nG" * 1000,
+        b"POST /3 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2;a=b\r\nxy\r\n" * 1000,
+        b"0\r\nTrailer: x\r\n\r\n",
+        b"POST /4 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n",
+        b"x" * 9,
+        b"POST /unread HTTP/1.1\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000,
+        b"POST /5 HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    )
+)
+
+
+@given(st.lists(st.integers(0, len(AHEAD)), max_size=20).map(sorted))
+@settings(max_examples=50)
+def test_how_requests_are_cut_into_pieces_does_not_matter(cuts: list[int]) -> None:
+    async def ask() -> list[bytes]:
+        async with opened(Echo()) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for begin, end in pairwise((0, *cuts, len(AHEAD))):
+                writer.write(AHEAD[begin:end])
+                await asyncio.sleep(0.001)
+            answers = await reader.read()
+            writer.close()
+            return bodies(answers)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        told = runner.run(ask())
+    assert told == [
+        b"GET /1  0",
+        b"POST /2 a=b 5000",
+        b"POST /3  2000",
+        b"POST /4  9",
+        b"POST /unread  0",
+        b"POST /5  0",
+    ]
+
+
+async def test_the_beginning_of_a_head_is_not_counted_with_the_body_before_it(port: int) -> None:
+    body = b"x" * (LIMITS.head * 2)
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head + body + b"GET /b HT")
+    await reader.readuntil(b"POST /a  %d\n" % len(body))
+    writer.write(b"TP/1.1\r\n" + LAST)
+    assert bodies(await reader.read()) == [b"GET /b  0"]
+    writer.close()
+
+
 async def test_a_request_may_come_byte_by_byte(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for byte in b"POST /a?b=c HTTP/1.1\r\nContent-Length: 2\r\n" + LAST + b"xy":
@@ -138,6 +199,16 @@ async def test_a_body_that_nobody_reads_is_let_go_by(port: int) -> None:
     assert b" 200 " in await reader.readuntil(b"unread  0\n")
     writer.write(b"x" * (BUFFER * 10) + b"GET / HTTP/1.1\r\n" + LAST)
     assert bodies(await reader.read()) == [b"GET /  0"]
+    writer.close()
+
+
+async def test_old_clients_are_not_told_to_go_on(port: int) -> None:
+    ask = b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nx"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(ask)
+    await asyncio.sleep(0.01)
+    writer.write(b"y")
+    assert (await reader.read()).startswith(b"HTTP/1.1 200")
     writer.close()
 
 
@@ -203,6 +274,17 @@ async def test_who_would_speak_something_else_is_answered_as_all(port: int, meth
     assert told == [b"%b /a  %d" % (method, len(body)), b"GET /b  0"]
 
 
+async def test_many_may_ask_for_something_else_at_once(port: int) -> None:
+    ask = b"GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    told = bodies(await say(port, ask * 2000 + b"GET /b HTTP/1.1\r\n" + LAST))
+    assert told == [*[b"GET /a  0"] * 2000, b"GET /b  0"]
+
+
+async def test_old_clients_that_ask_for_something_else_hear_the_end(port: int) -> None:
+    ask = b"GET /a HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    assert bodies(await say(port, ask)) == [b"GET /a  0"]
+
+
 @pytest.mark.parametrize(
     "rubbish",
     [
@@ -224,15 +306,73 @@ async def test_what_is_no_request_is_told_so_and_hung_up_on(port: int, rubbish: 
     assert b'"code":"INVALID_ARGUMENT"' in answer
 
 
-async def test_rubbish_after_a_request_takes_nothing_from_its_answer(echo: Echo, port: int) -> None:
-    saying = asyncio.create_task(
-        say(port, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n\x00\x00\r\n\r\n")
+async def test_what_follows_a_refusal_is_not_asked(echo: Echo, port: int) -> None:
+    head = b"GET / HTTP/1.1\r\nX: %b\r\n\r\n" % (b"x" * LIMITS.head)
+    answer = await say(port, head + b"GET /b HTTP/1.1\r\n" + LAST)
+    assert answer.startswith(b"HTTP/1.1 431")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert echo.asked == []
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b"x\r\n", b"400"),
+        (b"0\r\nX: y\0\r\n\r\n", b"400"),
+        (b"0\r\nX: " + b"y" * LIMITS.head, b"431"),
+        (b"1;x=" + b"y" * LIMITS.head, b"431"),
+    ],
+)
+async def test_a_body_that_breaks_is_refused(port: int, rest: bytes, status: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxy\r\n")
+    await asyncio.sleep(0.01)
+    writer.write(rest)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close\r\n" in answer
+    writer.close()
+
+
+async def test_a_body_that_breaks_after_its_answer_has_no_other(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /unread HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    await reader.readuntil(b"unread  0\n")
+    writer.write(b"x\r\n")
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_trailers_are_no_headers(echo: Echo) -> None:
+    seen = list[str]()
+
+    async def serve(request: Request, reply: Reply) -> None:
+        await echo(request, reply)
+        seen.extend(request.values(b"x"))
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    door = Door(serve, LIMITS, unheard)
+    serving = asyncio.create_task(door.serve([listener]))
+    sent = (
+        b"POST / HTTP/1.1\r\nX: y\r\nTransfer-Encoding: chunked\r\n" + LAST + b"0\r\nX: z\r\n\r\n"
     )
+    assert bodies(await say(int(listener.getsockname()[1]), sent)) == [b"POST /  0"]
+    assert seen == ["y"]
+    door.stop()
+    await serving
+
+
+async def test_rubbish_after_requests_takes_nothing_from_their_answers(
+    echo: Echo, port: int
+) -> None:
+    ask = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+    saying = asyncio.create_task(say(port, ask * 3 + b"\x00\x00\r\n\r\n"))
     await until(lambda: echo.asked == ["/slow"])
     echo.may.set()
-    answer = await saying
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert bodies(answer) == [b"GET /slow  0"]
+    assert bodies(await saying) == [b"GET /slow  0"] * 3
 
 
 @pytest.mark.parametrize("end", [b"\r\n\r\n", b""])

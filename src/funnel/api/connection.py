@@ -54,16 +54,15 @@ class Connection(asyncio.Protocol):
         self._later: deque[Request] = deque()
         """Requests that wait for their turn."""
         self._coming: Request | None = None
-        """The one whose body comes in."""
+        """The one whose body comes in; it may have its answer already."""
         self._request: Request | None = None
         """The one that is answered."""
         self._task: asyncio.Task[None] | None = None
         self._is_answered = False
         self._stuck_since: float | None = None
         self._room: asyncio.Future[None] | None = None
-        self._awaits_headers = False
-        self._head = 0
-        """Bytes that have come of a request whose headers are not complete."""
+        self._lines = 0
+        """Bytes that came since a head ended or a body went on: of a head, trailers or the like."""
 
     # --- the client's side
 
@@ -85,11 +84,11 @@ class Connection(asyncio.Protocol):
         if self.is_idle:
             self.is_idle = False
             self._crowd.quiet(self, self._loop.time())
+        self._goes_on = False
         self._parse(data)
-        if self._awaits_headers:
-            self._head += len(data)
-            if self._head > self._crowd.limits.head:
-                self._refuse(_too_large(self._crowd.limits.head))
+        self._lines = 0 if self._goes_on else self._lines + len(data)
+        if self._lines > self._crowd.limits.head:
+            self._refuse(_too_large(self._crowd.limits.head))
 
     def pause_writing(self) -> None:
         self._stuck_since = self._loop.time()
@@ -100,27 +99,36 @@ class Connection(asyncio.Protocol):
             self._room.set_result(None)
 
     def _parse(self, data: bytes) -> None:
+        rest: bytes | memoryview = data
+        while rest:
+            rest = self._parse_some(rest)
+
+    def _parse_some(self, data: bytes | memoryview) -> bytes | memoryview:
+        """What is left, when the parser stops at a request that would change the protocol."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._parser.get_method() == b"CONNECT":
                 self._refuse(Invalid("this is no proxy"))
-            else:
-                self._parse_plain(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse(Invalid("Invalid HTTP request received."))
+                return b""
+            self._parse_plain()
+            return memoryview(data)[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            unknown = Invalid("Invalid HTTP request received.")
+            ours = error.__context__
+            self._refuse(ours if isinstance(ours, FunnelError) else unknown)
+        return b""
 
-    def _parse_plain(self, rest: bytes) -> None:
+    def _parse_plain(self) -> None:
         """
         Read again a request that would change the protocol, as one that would not.
 
         No other is spoken here, and the parser takes what follows for the other, not for a body.
         """
-        wishes = b",".join(value for name, value in self._headers if name == b"connection")
         lines = [
             b"%b %b HTTP/%b"
             % (self._parser.get_method(), self._url, self._parser.get_http_version().encode()),
-            b"connection: " + (b"close" if b"close" in wishes.lower() else b"keep-alive"),
+            b"connection: " + (b"keep-alive" if self._parser.should_keep_alive() else b"close"),
             *(
                 b"%b: %b" % (name, b" ".join(value.splitlines()))
                 for name, value in self._headers
@@ -128,12 +136,11 @@ class Connection(asyncio.Protocol):
             ),
         ]
         self._parser = httptools.HttpRequestParser(self)
-        self._parse(b"\r\n".join((*lines, b"", rest)))
+        self._parse_some(b"\r\n".join((*lines, b"", b"")))
 
     # --- the parser's side
 
     def on_message_begin(self) -> None:
-        self._awaits_headers, self._head = True, 0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
 
@@ -144,14 +151,13 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self._awaits_headers = False
+        self._goes_on = True
         if self._parser.should_upgrade():
             return
         self._crowd.busy(self)
         size = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
         if size > self._crowd.limits.head:
-            self._refuse(_too_large(self._crowd.limits.head))
-            return
+            raise _too_large(self._crowd.limits.head)
         url = httptools.parse_url(self._url)
         path = (url.path or b"").decode("ascii")
         request = self._coming = Request(
@@ -161,9 +167,13 @@ class Connection(asyncio.Protocol):
             self._headers,
             self._wanted,
         )
+        # What comes after the body is no part of them.
+        self._headers = []
         request.version = self._parser.get_http_version()
         request.stays = self._parser.should_keep_alive() and self._has_place
-        request.expects = request.header(b"expect").lower() == "100-continue"
+        request.expects = (
+            request.version != "1.0" and request.header(b"expect").lower() == "100-continue"
+        )
         if self._request is None:
             self._begin(request)
         else:
@@ -171,12 +181,14 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_body(self, piece: bytes) -> None:
+        self._goes_on = True
         if self._coming:
             self._coming.feed(piece)
             if self._coming.size > BUFFER:
                 self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
+        self._goes_on = True
         if self._coming:
             self._coming.end()
         self._coming = None
@@ -204,8 +216,8 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         if request is self._coming:
-            # Answered before all of it was here: the rest is let go by.
-            self._coming = None
+            # Answered before all of it was here.
+            request.let_go_by()
         if self._later:
             self._begin(self._later.popleft())
         else:
@@ -277,15 +289,23 @@ class Connection(asyncio.Protocol):
         date = _date(int(self._loop.time()))
         return b"%b%b%b%b" % (_status(status), date, headers, last)
 
+    @property
+    def _last(self) -> Request | None:
+        """The one after which there is none to be answered."""
+        return self._later[-1] if self._later else self._request
+
     def _refuse(self, error: FunnelError) -> None:
-        """For what is no request to answer; one before it still has its answer."""
-        if self._request:
-            self._request.stays = False
-            self._later.clear()
+        """For what is no request to answer; those before it still have their answers."""
+        last = self._last
+        if last:
+            last.stays = False
+            if last is self._coming:
+                last.spoil(error)
             self._transport.pause_reading()
             return
-        answer = refusal(error)
-        self.whole(answer.status, answer.headers, answer.body)
+        if self._coming is None:
+            answer = refusal(error)
+            self.whole(answer.status, answer.headers, answer.body)
         self._transport.close()
 
     # --- the crowd's side
@@ -299,8 +319,7 @@ class Connection(asyncio.Protocol):
             self._task.cancel()
 
     def finish(self) -> None:
-        last = self._later[-1] if self._later else self._request
-        if last:
+        if last := self._last:
             last.stays = False
         else:
             self.close()

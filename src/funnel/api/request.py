@@ -4,6 +4,8 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 
+from funnel.core.error import FunnelError
+
 
 class Gone(Exception):
     """The client has hung up, or reads no more."""
@@ -29,7 +31,8 @@ class Request:
             "query",
             "size",
         ),
-        *("stays", "task_id", "version", "waited", "wanted", "_is_gone", "_news", "_pieces"),
+        *("stays", "task_id", "version", "waited", "wanted", "_fault", "_is_gone", "_news"),
+        *("_is_let_go", "_pieces"),
     )
 
     def __init__(
@@ -63,6 +66,8 @@ class Request:
         self.size = 0
         """Bytes that have come and were not read."""
         self._pieces: list[bytes] = []
+        self._is_let_go = False
+        self._fault: FunnelError | None = None
         self._is_gone = False
         self._news: asyncio.Future[None] | None = None
 
@@ -74,6 +79,8 @@ class Request:
         return [value.decode("latin-1") for known, value in self.headers if known == name]
 
     def feed(self, piece: bytes) -> None:
+        if self._is_let_go:
+            return
         self._pieces.append(piece)
         self.size += len(piece)
         self._tell()
@@ -82,13 +89,26 @@ class Request:
         self.is_whole = True
         self._tell()
 
+    def let_go_by(self) -> None:
+        """Nobody reads the body any more."""
+        self._is_let_go = True
+        self._pieces.clear()
+        self.size = 0
+
+    def spoil(self, fault: FunnelError) -> None:
+        """What comes is no body."""
+        self._fault = fault
+        self._tell()
+
     def hang_up(self) -> None:
         self._is_gone = True
         self._tell()
 
     async def read(self) -> bytes:
-        """What has come of the body since; nothing at its end. Raises `Gone`."""
+        """What has come of the body since; nothing at its end. Raises `Gone`, or its fault."""
         while not self._pieces and not self.is_whole:
+            if self._fault:
+                raise self._fault
             self.wanted()
             await self._wait()
         found, self._pieces, self.size = b"".join(self._pieces), [], 0
