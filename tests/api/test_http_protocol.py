@@ -173,6 +173,33 @@ async def test_the_beginning_of_a_head_is_not_counted_with_the_body_before_it(po
     writer.close()
 
 
+async def test_who_does_not_read_is_sent_no_more(echo: Echo, port: int) -> None:
+    ask = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(ask * 20 + b"GET /b HTTP/1.1\r\n" + LAST)
+    for _ in range(100):
+        await say(port, b"GET / HTTP/1.1\r\n" + LAST)
+    assert echo.asked.count("/large") == 1
+    size, last = 0, b""
+    while piece := await reader.read(LARGE):
+        size += len(piece)
+        last = piece
+    assert size > 20 * LARGE
+    assert last.endswith(b"GET /b  0\n")
+    writer.close()
+
+
+async def test_the_end_takes_nothing_from_an_answer_that_is_under_way(echo: Echo) -> None:
+    async with opened(echo) as (door, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /large HTTP/1.1\r\n" + LAST)
+        await until(lambda: echo.asked)
+        door.stop()
+        await asyncio.sleep(0.01)
+        assert len(await reader.read()) > LARGE
+        writer.close()
+
+
 async def test_a_request_may_come_byte_by_byte(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for byte in b"POST /a?b=c HTTP/1.1\r\nContent-Length: 2\r\n" + LAST + b"xy":

@@ -68,6 +68,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        # Who does not take all of an answer is stuck, and has no other meanwhile.
+        self._transport.set_write_buffer_limits(high=0)
         if not self._crowd.enter(self, self._loop.time()):
             self._serve, self._has_place = _full, False
 
@@ -78,7 +80,7 @@ class Connection(asyncio.Protocol):
             if one:
                 one.hang_up()
         self._later.clear()
-        self.resume_writing()
+        self._make_room()
 
     def data_received(self, data: bytes) -> None:
         if self.is_idle:
@@ -94,6 +96,11 @@ class Connection(asyncio.Protocol):
         self._stuck_since = self._loop.time()
 
     def resume_writing(self) -> None:
+        self._make_room()
+        if self._request is None and not self._transport.is_closing():
+            self._turn_to_next()
+
+    def _make_room(self) -> None:
         self._stuck_since = None
         if self._room and not self._room.done():
             self._room.set_result(None)
@@ -174,7 +181,7 @@ class Connection(asyncio.Protocol):
         request.expects = (
             request.version != "1.0" and request.header(b"expect").lower() == "100-continue"
         )
-        if self._request is None:
+        if self._request is None and self._stuck_since is None:
             self._begin(request)
         else:
             self._later.append(request)
@@ -218,6 +225,10 @@ class Connection(asyncio.Protocol):
         if request is self._coming:
             # Answered before all of it was here.
             request.let_go_by()
+        if self._stuck_since is None:
+            self._turn_to_next()
+
+    def _turn_to_next(self) -> None:
         if self._later:
             self._begin(self._later.popleft())
         else:
@@ -321,8 +332,8 @@ class Connection(asyncio.Protocol):
     def finish(self) -> None:
         if last := self._last:
             last.stays = False
-        else:
-            self.close()
+        elif not self._transport.is_closing():
+            self._transport.close()
 
     def close(self) -> None:
         if self._transport.is_closing():
