@@ -44,6 +44,7 @@ class _Packed(Struct, array_like=True, gc=False):
 
 
 _EMPTY: Final = _Attempt(None, None, (), (), {})
+_NOTHING: Final = (None, None, (), (), EMPTY.metadata)
 _ENCODE: Final = json.Encoder().encode
 _OBJECT: Final = json.Decoder(Progress)
 _MANY: Final = json.Decoder(list[Raw])
@@ -69,6 +70,8 @@ def pack_progress(progress: Progress) -> str:
 
 
 def _cells(since: datetime, log: TaskLog) -> tuple[object, ...]:
+    if log is EMPTY:
+        return _NOTHING
     executors = [
         (_after(since, one.start_time), _after(since, one.end_time), one.exit_code)
         for one in log.logs

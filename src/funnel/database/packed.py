@@ -55,6 +55,8 @@ def moment(us: int) -> datetime:
 
 def short_job(task_id: TaskId, native_id: str) -> str | int:
     """Only the attempt of a job that is named after its task and attempt."""
+    if not native_id:
+        return native_id
     attempt = native_id.rpartition("-")[2]
     number = int(attempt) if attempt.isdecimal() and len(attempt) < LONGEST else 0
     return number if native_id == f"{task_id}-{number}" else native_id
