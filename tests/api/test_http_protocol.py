@@ -239,6 +239,19 @@ async def test_old_clients_are_not_told_to_go_on(port: int) -> None:
     writer.close()
 
 
+async def test_who_sends_all_before_it_reads_hears_an_early_answer(port: int) -> None:
+    body = b"x" * LARGE
+    head = b"POST /unread HTTP/1.1\r\nContent-Length: %d\r\n" % len(body)
+
+    def ask() -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+            one.sendall(head + LAST + body)
+            with one.makefile("rb") as answer:
+                return answer.read()
+
+    assert bodies(await asyncio.to_thread(ask)) == [b"POST /unread  0"]
+
+
 async def test_who_expects_to_be_told_and_is_refused_need_not_send_the_body(port: int) -> None:
     head = b"POST /unread HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
     answer = await say(port, head)

@@ -97,7 +97,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._make_room()
-        if self._request is None and not self._transport.is_closing():
+        is_parting = self._coming and not self._coming.stays
+        if not (self._request or is_parting or self._transport.is_closing()):
             self._turn_to_next()
 
     def _make_room(self) -> None:
@@ -196,9 +197,11 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._goes_on = True
-        if self._coming:
-            self._coming.end()
-        self._coming = None
+        request, self._coming = self._coming, None
+        if request:
+            request.end()
+            if request.is_let_go and not request.stays:
+                self._transport.close()
 
     # --- answering
 
@@ -219,14 +222,24 @@ class Connection(asyncio.Protocol):
 
     def _done(self, request: Request) -> None:
         self._request = self._task = None
-        if not self._is_answered or not request.stays or self._transport.is_closing():
-            self._transport.close()
-            return
-        if request is self._coming:
-            # Answered before all of it was here.
+        is_early = request is self._coming
+        if is_early:
             request.let_go_by()
-        if self._stuck_since is None:
-            self._turn_to_next()
+        if not self._is_answered or self._transport.is_closing():
+            self._transport.close()
+        elif request.stays:
+            if self._stuck_since is None:
+                self._turn_to_next()
+        elif is_early and not request.expects:
+            self._part()
+        else:
+            self._transport.close()
+
+    def _part(self) -> None:
+        """Close when all of the body has come: who still sends it could not read the answer."""
+        self._crowd.quiet(self, self._loop.time())
+        self._transport.write_eof()
+        self._transport.resume_reading()
 
     def _turn_to_next(self) -> None:
         if self._later:

@@ -25,6 +25,7 @@ class Request:
             "expects",
             "headers",
             "is_late",
+            "is_let_go",
             "is_whole",
             "method",
             "path",
@@ -32,7 +33,7 @@ class Request:
             "size",
         ),
         *("stays", "task_id", "version", "waited", "wanted", "_fault", "_is_gone", "_news"),
-        *("_is_let_go", "_pieces"),
+        "_pieces",
     )
 
     def __init__(
@@ -63,10 +64,11 @@ class Request:
         """Seconds for which the client wished to wait: not the time that we took to answer."""
         self.is_whole = False
         """Whether all of the body has come."""
+        self.is_let_go = False
+        """Whether nobody reads the body any more."""
         self.size = 0
         """Bytes that have come and were not read."""
         self._pieces: list[bytes] = []
-        self._is_let_go = False
         self._fault: FunnelError | None = None
         self._is_gone = False
         self._news: asyncio.Future[None] | None = None
@@ -79,7 +81,7 @@ class Request:
         return [value.decode("latin-1") for known, value in self.headers if known == name]
 
     def feed(self, piece: bytes) -> None:
-        if self._is_let_go:
+        if self.is_let_go:
             return
         self._pieces.append(piece)
         self.size += len(piece)
@@ -90,8 +92,7 @@ class Request:
         self._tell()
 
     def let_go_by(self) -> None:
-        """Nobody reads the body any more."""
-        self._is_let_go = True
+        self.is_let_go = True
         self._pieces.clear()
         self.size = 0
 
