@@ -17,7 +17,7 @@ from funnel.core.event import Change, ExecutorExited, ExecutorStarted
 from funnel.core.output import Place
 from funnel.core.query import Query, View
 from funnel.core.state import State, is_final
-from funnel.core.task import Task, TaskId
+from funnel.core.task import Spec, Task, TaskId
 from funnel.core.work import Done
 from funnel.database import changes
 from funnel.database.opening import connect
@@ -252,6 +252,20 @@ async def test_a_task_whose_spec_is_lost_ends_by_a_fault_of_the_system(tmp_path:
         await database.delete(done)
     with closing(connect(path, writes=True)) as db:
         assert db.execute("SELECT count(*) FROM damaged").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "lost", ["UPDATE event SET body = 'x' WHERE seq = 1", "DELETE FROM event WHERE seq = 1"]
+)
+async def test_a_worker_hears_that_a_task_has_lost_its_spec_and_is_over(
+    tmp_path: Path, lost: str
+) -> None:
+    path = tmp_path / "funnel.db"
+    async with PLUGIN.make(Settings(path=str(path)), HOST) as database:
+        task_id = await database.create(created())
+        await asyncio.to_thread(change, path, lost)
+        assert (await database.created(task_id)).spec == Spec()
+        assert (await database.progress(task_id)).state is State.SYSTEM_ERROR
 
 
 async def test_what_was_lost_is_kept_aside(tmp_path: Path) -> None:

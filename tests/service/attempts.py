@@ -77,7 +77,7 @@ class Counted:
     """A database that remembers the kinds of events of each append."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        self.get = database.get
+        self.created = database.created
         self.progress = database.progress
         self._database = database
         self.batches: list[list[str]] = []

@@ -25,7 +25,7 @@ class Moody:
     """
 
     def __init__(self, database: SqliteDatabase, moods: Sequence[tuple[Exception, bool]]) -> None:
-        self.get = database.get
+        self.created = database.created
         self.progress = database.progress
         self._database = database
         self._moods = list(moods)

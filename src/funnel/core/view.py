@@ -14,6 +14,17 @@ from funnel.core.task import ExecutorLog, Task, TaskLog
 Outputs = Mapping[int, Sequence[Printed]]
 
 
+def bare(created: Created, progress: Progress) -> Task:
+    """All but what the system and the executors said."""
+    return Task(
+        **asdict(created.spec),
+        id=progress.task_id,
+        state=progress.state,
+        logs=progress.logs,
+        creation_time=created.at,
+    )
+
+
 def full(created: Created, progress: Progress, events: Iterable[Event], outputs: Outputs) -> Task:
     """
     Everything. `events` are those of the task, in order; none but `Logged` and `Requeued` matter.
@@ -21,13 +32,7 @@ def full(created: Created, progress: Progress, events: Iterable[Event], outputs:
     `outputs` are the pieces of output kept for each attempt, 1 the first, in the order of
     their streams and bytes.
     """
-    return Task(
-        **asdict(created.spec),
-        id=progress.task_id,
-        state=progress.state,
-        logs=full_logs(progress, events, outputs),
-        creation_time=created.at,
-    )
+    return replace(bare(created, progress), logs=full_logs(progress, events, outputs))
 
 
 def full_logs(progress: Progress, events: Iterable[Event], outputs: Outputs) -> tuple[TaskLog, ...]:

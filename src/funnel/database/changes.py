@@ -15,7 +15,7 @@ from funnel.database.claims import Claims
 from funnel.database.damage import Damaged, reading
 from funnel.database.folded import pack_progress
 from funnel.database.output import add_output, compact
-from funnel.database.packed import Row, pack, pack_created, read_spec
+from funnel.database.packed import Row, Whose, pack, pack_created, read_created
 from funnel.database.rows import as_text, read_listed
 from funnel.database.sql import statements
 
@@ -75,13 +75,12 @@ def _add_task(db: sqlite3.Connection, created: Created, progress: Progress) -> i
 
 
 def _same(db: sqlite3.Connection, kept: TaskId, created: Created) -> TaskId:
-    row = db.execute(SQL["spec"], (kept,)).fetchone()
-    if row is None:
+    try:
+        before = find_created(db, kept)
+    except NotFound:
         # Deleted meanwhile: what cannot be compared must still not be made a second time.
         return kept
-    n, owner, body = row
-    spec = reading(lambda: read_spec(body), lambda: [n])
-    if (spec, owner) != (created.spec, created.owner):
+    if (before.spec, before.owner) != (created.spec, created.owner):
         raise Conflict
     return kept
 
@@ -126,6 +125,14 @@ def settle(
 def _strike_off(db: sqlite3.Connection, number: int) -> None:
     if not db.execute(SQL["strike_off"], (number,)).rowcount:
         raise Fenced("somebody else has done this work")
+
+
+def find_created(db: sqlite3.Connection, task_id: TaskId) -> Created:
+    row = db.execute(SQL["created"], (task_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"no task {task_id}")
+    n, owner, queue, body = row
+    return reading(lambda: read_created(Whose(task_id, owner, queue), body or b""), lambda: [n])
 
 
 def find_progress(db: sqlite3.Connection, task_id: TaskId) -> tuple[int, Progress]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from funnel.core.error import FunnelError, NotFound
-from funnel.core.query import EVERYONE, View
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.service.remains import Remains, image_of
@@ -71,10 +70,10 @@ async def _over(worker: Worker, task_id: TaskId, fence: int) -> Remains | None:
         progress = await worker.tasks.progress(task_id)
         if not is_final(progress.state) and fence in (0, progress.fence):
             return None
-        task = await worker.tasks.get(task_id, View.BASIC, EVERYONE)
+        created = await worker.tasks.created(task_id)
     except NotFound:
         return await _forgotten(worker, task_id, fence)
-    return worker.remains(task_id, fence, image_of(task))
+    return worker.remains(task_id, fence, image_of(created.spec))
 
 
 async def _forgotten(worker: Worker, task_id: TaskId, fence: int) -> Remains | None:

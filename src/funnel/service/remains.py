@@ -8,7 +8,7 @@ from typing import Final
 
 from funnel.core.container import LABEL_ATTEMPT, Found
 from funnel.core.error import FunnelError
-from funnel.core.task import Task, TaskId
+from funnel.core.task import Spec, TaskId
 from funnel.ports import Runtime
 from funnel.service.together import together
 from funnel.service.workplace import Workplace
@@ -56,9 +56,9 @@ class Remains:
         )
 
 
-def image_of(task: Task) -> str:
+def image_of(spec: Spec) -> str:
     """One of a task that may be used to delete files; empty where it names none."""
-    return task.executors[0].image if task.executors else ""
+    return spec.executors[0].image if spec.executors else ""
 
 
 def _attempt(one: Found) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from funnel.core.container import Stream
 from funnel.core.event import Batch, Change, Created, Printed, Requeued, StateChanged
 from funnel.core.fold import Progress, begin, extend
-from funnel.core.query import Scope, View
 from funnel.core.state import State, is_final
 from funnel.core.task import Spec, Task, TaskId
 from funnel.core.view import full
@@ -59,8 +58,8 @@ class Solo:
             await asyncio.sleep(self._progress.pause)
             await work(self.task_id, fence)
 
-    async def get(self, _task_id: TaskId, _view: View, _scope: Scope) -> Task:
-        return self.task
+    async def created(self, _task_id: TaskId) -> Created:
+        return self._created
 
     async def progress(self, _task_id: TaskId) -> Progress:
         return self._progress

@@ -35,12 +35,12 @@ from funnel.core.outcome import (
     may_pass,
 )
 from funnel.core.plan import Plan
-from funnel.core.query import EVERYONE, View
 from funnel.core.slots import GB
 from funnel.core.state import State, is_final
 from funnel.core.task import ExecutorLog, Task, TaskId, TaskLog
 from funnel.core.usage import PUBLISHING, RUNNING, STAGING, WAITING, failure, seconds
 from funnel.core.value import Amount, Count, Some, Value
+from funnel.core.view import bare
 from funnel.metrics import Metrics
 from funnel.ports import Clock, Record, Runtime, Storage
 from funnel.service.executor import Bench, Run
@@ -114,9 +114,9 @@ class Worker:
         When this is cancelled, the database decides: of a task that is over, the containers
         are stopped; of any other they are left to the next worker.
         """
-        task = await self.tasks.get(task_id, View.FULL, EVERYONE)
+        created = await self.tasks.created(task_id)
         progress = await self.tasks.progress(task_id)
-        await Try(self, task, fence).run(progress)
+        await Try(self, bare(created, progress), fence).run(progress)
 
     def place(self, task_id: TaskId, fence: int) -> Workplace:
         return Workplace.of(Path(self.settings.work_dir), task_id, fence)

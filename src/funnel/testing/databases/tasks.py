@@ -27,6 +27,7 @@ class TaskSuite:
         assert (basic.name, basic.tags, basic.state) == ("hello", {"a": "b"}, State.QUEUED)
         assert basic.creation_time == EPOCH
         assert (basic.inputs[0].content, full.inputs[0].content) == ("", "xyz")
+        assert await database.created(new.task_id) == new
 
     async def test_any_text_comes_back_as_it_was(self, database: Database) -> None:
         text = "'\"\\ \0\x1f é漢🎲 %_\n\u2028"
@@ -47,8 +48,9 @@ class TaskSuite:
             for wanted, scope in ((task_id, Scope("bob")), (TaskId("none"), EVERYONE)):
                 with pytest.raises(NotFound, match=f"no task {wanted}"):
                     await database.get(wanted, view, scope)
-        with pytest.raises(NotFound):
-            await database.progress(TaskId("none"))
+        for look in (database.created, database.progress):
+            with pytest.raises(NotFound):
+                await look(TaskId("none"))
 
     async def test_a_key_makes_one_task(self, database: Database) -> None:
         news = [created(name="same") for _ in range(8)]
