@@ -16,7 +16,7 @@ from funnel.api.answer import Reply, refusal
 from funnel.api.crowd import Crowd
 from funnel.api.errors import HeadTooLarge
 from funnel.api.request import Gone, Request
-from funnel.core.error import FunnelError, Invalid, Unavailable
+from funnel.core.error import FunnelError, Invalid, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ TURN: Final = 1.0
 """Seconds until who finds no place is told so; coming again at once then costs little."""
 BUFFER: Final = 64 * 1024
 """Bytes of a body that may wait to be read."""
+AHEAD: Final = 128
+"""Requests that may wait for their turn; the connection ends with them where there are more."""
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 END: Final = b"\r\n"
@@ -166,6 +168,8 @@ class Connection(asyncio.Protocol):
         size = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
         if size > self._crowd.limits.head:
             raise _too_large(self._crowd.limits.head)
+        if len(self._later) >= AHEAD:
+            raise TooLarge(f"more than {AHEAD} requests were sent ahead of their answers")
         url = httptools.parse_url(self._url)
         path = (url.path or b"").decode("ascii")
         request = self._coming = Request(
