@@ -275,15 +275,21 @@ async def whole(spec: Spec, engine: Engine, worker: Worker, root: Path) -> None:
     assert kinds <= {"_ping", "containers", "images"}
 
 
-def test_nothing_of_ours_runs_a_program() -> None:
-    """There is no command line for text of a task to get into."""
-    found = [
-        f"{path}: {name}"
-        for path in Path(funnel.__file__).parent.rglob("*.py")
-        for name in sorted(names_in(ast.parse(path.read_text())))
+def test_nothing_of_ours_runs_a_program_but_for_logins() -> None:
+    """
+    There is no command line for text of a task to get into.
+
+    A credential helper has its name from a file of the server's user, and reads the registry's
+    from its input.
+    """
+    package = Path(funnel.__file__).parent
+    found = {
+        (str(path.relative_to(package)), name)
+        for path in package.rglob("*.py")
+        for name in names_in(ast.parse(path.read_text()))
         if STARTS_PROGRAMS.fullmatch(name)
-    ]
-    assert found == []
+    }
+    assert found == {("runtime/credentials.py", "asyncio.create_subprocess_exec")}
 
 
 STARTS_PROGRAMS = re.compile(
