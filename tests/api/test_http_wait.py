@@ -107,6 +107,7 @@ async def test_without_a_wait_nothing_is_added(http: httpx.AsyncClient) -> None:
         ("wait=", "wait", "'' is not a duration"),
         ("wait=-5s", "wait", "expected a duration that is not negative, got -5s"),
         ("wait=1s&until=RUNING", "until", "'RUNING' is not a state, did you mean RUNNING?"),
+        ("wait=1s&until=,", "until", "'' is not a state, expected one of UNKNOWN, "),
         ("wait=1s&until=QUEUED,x", "until", "'x' is not a state, expected one of UNKNOWN, "),
     ],
 )

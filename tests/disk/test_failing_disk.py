@@ -145,7 +145,7 @@ async def test_a_disk_that_is_full_for_a_moment_ends_nothing(tmp_path: Path) -> 
     assert refused > 0
 
 
-@pytest.mark.parametrize("turn", [15, 40])
+@pytest.mark.parametrize("turn", [20, 40])
 def test_a_server_whose_disk_fails_exits_with_the_reason(tmp_path: Path, turn: int) -> None:
     log = tmp_path / "strace.log"
     server = Server(tmp_path / "server", ("--Compute", "noop", "--Runtime", "nothing"))
