@@ -146,7 +146,7 @@ class Asked:
 
     def words(self, name: str, known: type[W]) -> frozenset[W]:
         """Those in a list with commas."""
-        words = self.last(name).split(",") if self.last(name) else []
+        words = dict.fromkeys(self.last(name).split(",") if self.last(name) else ())
         for word in words:
             if word not in known.__members__.values():
                 self._unknown(name, word, known)
