@@ -6,7 +6,7 @@ What is about as rare is met with it as a list of numbers, and what is common is
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from operator import itemgetter
 from typing import LiteralString
@@ -35,6 +35,8 @@ ROW = 12
 """The same for the row of a task."""
 NEAR = 4
 """Terms with up to so many times the candidates are listed."""
+NEWEST = 2**63 - 1
+"""Above the number of any task."""
 WITHOUT_END = b""
 """SQLite sorts any bytes after all text."""
 
@@ -73,14 +75,23 @@ def search(db: sqlite3.Connection, query: Query, shown: Shown) -> Listing:
     terms = (*_terms(query),)
     if len(terms) > MOST_TERMS:
         raise Invalid(f"tag_key: {len(query.tags)} tags are too many to ask for at once")
-    with _one_moment(db):
-        after = place(query.page_token) if query.page_token else _number(db, "newest", ())
+    # One statement is of one moment by itself, and each costs a thread a turn.
+    is_one = not terms and query.view is View.MINIMAL
+    with nullcontext() if is_one else _one_moment(db):
+        after = _after(db, query, terms)
         rows, end = (_walk if terms else _newest)(db, query, terms, after)
         page = rows[: query.page_size]
         if len(rows) > len(page):
             end = page[-1][0]
         made = page if query.view is View.MINIMAL else _documents(db, query.view, page, shown)
     return Listing(b",".join([document for _, document in made]), token(end) if end else "")
+
+
+def _after(db: sqlite3.Connection, query: Query, terms: Sequence[Term]) -> int:
+    """The number below which the page begins. Terms are looked for from a true one down."""
+    if query.page_token:
+        return place(query.page_token)
+    return _number(db, "newest", ()) if terms else NEWEST
 
 
 @contextmanager

@@ -40,9 +40,7 @@ SELECT min(b) * 4096 FROM block
 
 -- name: minimal
 -- TES JSON at once: an id and a state are all there is to it.
-SELECT '[' || coalesce(group_concat(
-  '[' || n || ',{"id":' || json_quote(id) || ',"state":"' || state || '"}]'
-), '') || ']'
+SELECT json_group_array(json_array(n, json_object('id', id, 'state', state)))
 FROM (
   SELECT task.n, task.id, task.state
 
