@@ -175,6 +175,8 @@ def is_accepted(spec: Spec) -> bool:
 async def tried(spec: Spec, top: Path) -> None:
     """All that is done with the paths of a task, but for its container."""
     attempt = Attempt(top)
+    # The scene's own, where this task may have a file.
+    (attempt.root / "out").rmdir()
     await attempt.store({"mem://b/in": "given", "mem://b/dir/x/y": "given"})
     beside = snapshot(attempt.host)
     (executor,) = spec.executors
