@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What the tests need beside Python and a container engine: strace, to kill a server at its system calls, and
-# libfaketime, to set its clock.
+# What the tests need beside Python and a container engine: strace, to kill a server at its system calls,
+# libfaketime, to set its clock, and git, to build a wheel of a checkout.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
-debian_packages strace libfaketime
+debian_packages strace libfaketime git
