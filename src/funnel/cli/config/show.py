@@ -23,5 +23,6 @@ def show_settings(config: Config, output: str) -> None:
     if output == "json":
         click.echo(json.format(json.encode(found), indent=2).decode())
     else:
+        # The stubs leave the type of a line's width open.
         text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True)  # pyright: ignore[reportUnknownMemberType]
         click.echo(text, nl=False)
