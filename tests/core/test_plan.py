@@ -106,8 +106,8 @@ def test_a_shared_directory_is_written_to_in_place() -> None:
 
 
 def test_a_workdir_is_made_unless_there_is_one() -> None:
-    made = plan(volumes=("/work",))
-    assert with_workdir(made, ROOT, "/work/sub") is made
+    made = plan(volumes=("/place",))
+    assert with_workdir(made, ROOT, "/place/sub") is made
     assert targets(with_workdir(made, ROOT, "/other"))["/other"]
 
 
@@ -192,8 +192,8 @@ def test_a_path_that_climbs_is_refused() -> None:
 
 
 def test_a_workdir_in_a_directory_of_the_task_is_made_there() -> None:
-    step = Executor(image="i", command=("x",), workdir="/work/here")
-    assert "/work/here" in plan(executors=(step,), volumes=("/work",)).folders
+    step = Executor(image="i", command=("x",), workdir="/place/here")
+    assert "/place/here" in plan(executors=(step,), volumes=("/place",)).folders
     assert plan(executors=(step,)).folders == ("/tmp",)
 
 
