@@ -17,7 +17,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),pause_writing,resume_writing
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),Stamp,initialize,finalize
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults proof demo bench soak lock clean
+.PHONY: help setup check proto test faults proof demo bench soak lock clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile
@@ -31,9 +31,13 @@ check: setup ## format, lint, layers, types twice, dead code, docs, lock
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/basedpyright
-	! $(BIN)/vulture src scripts bench --ignore-names '$(CALLED_BY_OTHERS)' | grep -v 'unused variable .*60%'
+	! $(BIN)/vulture src scripts bench --exclude wire/gen --ignore-names '$(CALLED_BY_OTHERS)' | grep -v 'unused variable .*60%'
 	$(BIN)/python scripts/docs.py --check
 	$(BIN)/python scripts/lock.py --check
+	$(BIN)/python scripts/proto.py --check
+
+proto: setup ## the code for src/funnel/wire/proto
+	$(BIN)/python scripts/proto.py
 
 test: setup ## all tests, with a container engine (started where none answers) and coverage
 	@scripts/tools.sh

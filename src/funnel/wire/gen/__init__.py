@@ -1,0 +1,1 @@
+"""Made by `make proto`: change wire/proto, never this."""
