@@ -22,7 +22,8 @@ from funnel.config.reference import NOT_YET
 from funnel.config.sections import Top
 from funnel.config.shape import Key, plain, shape
 from funnel.core.duration import shown
-from funnel.core.value import Secret, Value
+from funnel.core.secret import Secret
+from funnel.core.value import Value
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 MADE = "<!-- made by scripts/docs.py: change the code, then run it -->\n"

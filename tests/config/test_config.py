@@ -13,7 +13,8 @@ from funnel.config.shape import Key, display, shape
 from funnel.config.show import section_shown
 from funnel.config.sources import from_text
 from funnel.core.error import Invalid
-from funnel.core.value import Secret, Value
+from funnel.core.secret import Secret
+from funnel.core.value import Value
 from funnel.plugins import Host, Plugin, find
 
 HERE = Path(__file__).parent
@@ -193,7 +194,7 @@ class Door(Value, kw_only=True, rename=display):
 
 def test_secrets_are_hidden_and_nothing_else() -> None:
     door = Door(user="ann", password=Secret("x"), tokens=(Secret("y"),))
-    assert section_shown(door) == {"User": "ann", "Password": "***", "Tokens": "***"}
+    assert section_shown(door) == {"User": "ann", "Password": "***", "Tokens": ["***"]}
     assert section_shown(Door()) == {"User": "", "Password": "", "Tokens": []}
     assert door.password
 
@@ -203,6 +204,6 @@ def test_names_of_settings_are_distinct_whatever_their_case() -> None:
     names = structs.fields(Door)
     assert len(shape(Door)) == len(names)
     found = reader.section({"PASS_WORD": "p"}, shape(Door), {})
-    assert found == {"password": "p"}
+    assert found == {"password": Secret("p")}
     assert not reader.problems
     assert isinstance(shape(Door)["user"], Key)

@@ -11,7 +11,7 @@ from msgspec import Meta
 from funnel.config.leaf import Raw, read_leaf
 from funnel.core.duration import parse, shown
 from funnel.core.error import Invalid
-from funnel.core.value import Secret
+from funnel.core.secret import Secret
 
 SECOND = timedelta(seconds=1)
 
@@ -48,7 +48,7 @@ class Colour(StrEnum):
         ({"a": "1"}, Mapping[str, int], {"a": 1}),
         ("a=1,b=x=y", Mapping[str, str], {"a": "1", "b": "x=y"}),
         ('{"a": "b,c"}', Mapping[str, str], {"a": "b,c"}),
-        ("hidden", Secret, "hidden"),
+        ("hidden", Secret, Secret("hidden")),
         ("7", Annotated[int, Meta(le=7)], 7),
     ],
 )
@@ -106,3 +106,26 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 @given(st.timedeltas(min_value=-timedelta(days=999), max_value=timedelta(days=999)))
 def test_a_shown_duration_is_read_back_as_the_same(duration: timedelta) -> None:
     assert abs(parse(shown(duration)) - duration) <= timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        ({"swordfish": "x"}, Secret),
+        (["swordfish"], Secret),
+        ('["swordfish", 7]', tuple[Secret, ...]),
+        ("swordfish", Mapping[str, Secret]),
+        ('{"swordfish": 7}', Mapping[str, Secret]),
+    ],
+)
+def test_a_mistake_in_a_secret_does_not_tell_it(raw: Raw, kind: Any) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_leaf(raw, kind)
+    assert str(refused.value) == "is not what is expected; it is a secret, and not shown"
+    assert refused.value.__cause__ is None
+    assert refused.value.__context__ is None
+
+
+def test_secrets_are_read_in_lists_and_mappings() -> None:
+    assert read_leaf("a,b", tuple[Secret, ...]) == (Secret("a"), Secret("b"))
+    assert read_leaf("a=b", Mapping[str, Secret]) == {"a": Secret("b")}

@@ -11,7 +11,7 @@ import click
 
 from funnel.config import Config, load
 from funnel.config.known import root, sections
-from funnel.config.leaf import bare
+from funnel.config.leaf import bare, is_secret
 from funnel.config.shape import Key, Shape, is_section, shape
 
 
@@ -67,11 +67,12 @@ def loaded(path: Path | None, given: Mapping[str, Any] | None = None) -> Config:
 
 
 def _flags(known: Shape, path: tuple[str, ...]) -> Iterator[Flag]:
+    """Not for secrets: everybody on a machine may read its command lines."""
     for key in known.values():
         here = (*path, key.display)
         if is_section(key.type):
             yield from _flags(shape(key.type), here)
-        else:
+        elif not is_secret(key.type):
             yield Flag(".".join(here), key)
 
 

@@ -4,7 +4,8 @@ from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from funnel.core.error import Invalid
-from funnel.core.value import Secret, Value
+from funnel.core.secret import Secret
+from funnel.core.value import Value
 
 DEFAULT: Final = "http://localhost:8000"
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -83,7 +83,7 @@ class Connection:
 
 
 def _who(server: Address) -> Mapping[str, str]:
-    named = f"{server.user}:{server.password}".encode()
+    named = f"{server.user}:{server.password.reveal()}".encode()
     return {"Authorization": "Basic " + b64encode(named).decode()}
 
 

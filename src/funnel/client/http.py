@@ -19,9 +19,10 @@ from funnel.client.waiting import ENDED, jittered, wait
 from funnel.core.backoff import delays
 from funnel.core.error import Busy, FunnelError, Unavailable
 from funnel.core.query import Page, View
+from funnel.core.secret import Secret
 from funnel.core.state import State
 from funnel.core.task import Spec, Task, TaskId
-from funnel.core.value import Secret, Value
+from funnel.core.value import Value
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ class Client:
     ) -> None:
         named = address(server) if isinstance(server, str) else server
         self.server = replace(
-            named, user=user or named.user, password=Secret(password or named.password)
+            named, user=user or named.user, password=Secret(password) or named.password
         )
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._waits = asyncio.Semaphore(WAITS)

@@ -4,12 +4,13 @@ import types
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final, NewType, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Final, TypeAlias, Union, get_args, get_origin
 
 from msgspec import DecodeError, ValidationError, convert, json
 
 from funnel.core.duration import parse
 from funnel.core.error import Invalid
+from funnel.core.secret import Secret, secret_of
 
 Raw: TypeAlias = "str | list[Raw] | dict[str, Raw] | None"
 
@@ -19,20 +20,33 @@ FALSE: Final = frozenset({"false", "no", "off", "0"})
 
 def read_leaf(raw: Raw, annotation: Any) -> Any:
     """The value of a setting of this type. Raises `Invalid` that says what is expected."""
+    try:
+        return _read_checked(raw, annotation)
+    except Invalid:
+        if not is_secret(annotation):
+            raise
+    # Also without a cause: it would quote what was given.
+    raise Invalid("is not what is expected; it is a secret, and not shown")
+
+
+def _read_checked(raw: Raw, annotation: Any) -> Any:
     value = _read(raw, bare(annotation))
     try:
-        return convert(value, annotation)
+        return convert(value, annotation, dec_hook=secret_of)
     except ValidationError as error:
         raise Invalid(f"{str(error).partition(' - at')[0].lower()}, not {value!r}") from None
 
 
 def bare(annotation: Any) -> Any:
     """The type without what is said about it."""
-    if isinstance(annotation, NewType):
-        return bare(annotation.__supertype__)
     if get_origin(annotation) is Annotated:
         return bare(get_args(annotation)[0])
     return annotation
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether a secret is somewhere in it."""
+    return annotation is Secret or any(map(is_secret, get_args(annotation)))
 
 
 def optional(annotation: Any) -> Any:

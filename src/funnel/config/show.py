@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final, get_args
+from typing import Any
 
 from msgspec import json
 
@@ -11,9 +11,8 @@ from funnel.config.known import OWN
 from funnel.config.sections import Top
 from funnel.config.shape import Key, is_section, shape
 from funnel.core.duration import shown
-from funnel.core.value import Secret, Value
-
-HIDDEN: Final = "***"
+from funnel.core.secret import HIDDEN, Secret
+from funnel.core.value import Value
 
 
 def show(config: Config) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def section_shown(part: Value) -> dict[str, Any]:
     return {
         key.display: section_shown(getattr(part, name))
         if is_section(key.type)
-        else _shown(key.type, getattr(part, name))
+        else _plain(getattr(part, name))
         for name, key in _by_name(type(part)).items()
     }
 
@@ -41,17 +40,15 @@ def _by_name(cls: type[Value]) -> Mapping[str, Key]:
     return {key.name: key for key in shape(cls).values()}
 
 
-def _shown(annotation: Any, value: Any) -> Any:
-    if annotation is Secret:
-        return HIDDEN if value else ""
-    if Secret in get_args(annotation) and value:
-        return HIDDEN
-    return _plain(value)
-
-
 def _plain(value: Any) -> Any:
     if value is None:
         return {"disabled": True}
     if isinstance(value, timedelta):
         return shown(value)
-    return json.decode(json.encode(value))
+    return json.decode(json.encode(value, enc_hook=_hidden))
+
+
+def _hidden(value: Any) -> str:
+    if isinstance(value, Secret):
+        return HIDDEN if value else ""
+    raise NotImplementedError(f"{type(value).__name__} is no setting")
