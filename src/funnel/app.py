@@ -41,6 +41,7 @@ from funnel.service.retention import Retention
 from funnel.service.solo import Solo
 from funnel.service.submit import Submit
 from funnel.service.sweep import Sweep
+from funnel.service.tasks import TaskService
 from funnel.service.watch import Watch
 from funnel.service.worker import Worker
 from funnel.storage.router import Router
@@ -150,7 +151,7 @@ class Parts:
     config: Config
     database: Database
     backend: Backend
-    submit: Submit
+    tasks: TaskService
     hub: Hub
     storage: Router
     metrics: Metrics
@@ -192,7 +193,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             config=config,
             database=database,
             backend=backend,
-            submit=submit,
+            tasks=TaskService(submit, database, config.server.task_access),
             hub=Hub(database, most=_waiting(config.server)),
             storage=storage,
             metrics=opening.host.metrics,
@@ -299,7 +300,7 @@ def _api(parts: Parts) -> HttpDoor:
         documentation_url=TES_DOCUMENTATION,
     )
     return make_api(
-        submit=parts.submit,
+        tasks=parts.tasks,
         database=parts.database,
         hub=parts.hub,
         info=info,

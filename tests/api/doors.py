@@ -13,10 +13,12 @@ from funnel.api.http import make_api
 from funnel.api.info import TES_TYPE, Organization, ServiceInfo
 from funnel.api.listen import Door
 from funnel.api.settings import Connections, Limits
+from funnel.core.access import TaskAccess
 from funnel.metrics import Metrics
 from funnel.ports import Database, unheard
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
+from funnel.service.tasks import TaskService
 from funnel.testing.build import EPOCH, new_id
 
 INFO = ServiceInfo(
@@ -44,7 +46,7 @@ def door(
         database, queue="local", parameters=parameters, new_id=new_id, now=lambda: EPOCH
     )
     return make_api(
-        submit=submit,
+        tasks=TaskService(submit, database, TaskAccess.ALL),
         database=database,
         hub=hub or Hub(database),
         info=INFO,

@@ -16,6 +16,7 @@ from funnel.api.info import TES_TYPE, Organization, ServiceInfo
 from funnel.api.listen import Door
 from funnel.api.request import Request
 from funnel.api.settings import Connections
+from funnel.core.access import TaskAccess
 from funnel.core.container import Stream
 from funnel.core.event import Change, ExecutorExited, ExecutorStarted, Level, Logged, Printed
 from funnel.core.query import View
@@ -27,6 +28,7 @@ from funnel.plugins import Host
 from funnel.ports import Database, unheard
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
+from funnel.service.tasks import TaskService
 from funnel.testing.build import EPOCH, EVERYONE, batch, moved, new_id
 
 T = TypeVar("T")
@@ -148,7 +150,7 @@ async def _serving(database: Database, kind: Callable[[Serve], Serve]) -> AsyncG
         database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
     )
     app = make_api(
-        submit=submit,
+        tasks=TaskService(submit, database, TaskAccess.ALL),
         database=database,
         hub=Hub(database),
         info=INFO,

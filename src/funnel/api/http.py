@@ -17,9 +17,9 @@ from funnel.api.settings import LIMITS, Limits
 from funnel.api.tes import TaskDoor
 from funnel.core.error import FunnelError
 from funnel.metrics import Metrics
-from funnel.ports import Documents, Live, Overview, Tasks
+from funnel.ports import Live, Overview, Tasks
 from funnel.service.hub import Hub
-from funnel.service.submit import Submit
+from funnel.service.tasks import TaskService
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +27,13 @@ NOWHERE: Final = Route("none", {})
 NO_STORE: Final = b"cache-control: no-store\r\n"
 
 
-class Known(Tasks, Documents, Live, Overview, Protocol):
-    """What is asked of a database."""
+class Known(Tasks, Live, Overview, Protocol):
+    """What is asked of a database by those who follow tasks or count them."""
 
 
 def make_api(
     *,
-    submit: Submit,
+    tasks: TaskService,
     database: Known,
     hub: Hub,
     info: ServiceInfo,
@@ -42,8 +42,8 @@ def make_api(
 ) -> "HttpDoor":
     """Everything that a server answers to."""
     about = AboutDoor(info, database, metrics)
-    live = LiveDoor(database, hub)
-    door = TaskDoor(submit, database, limits, live)
+    live = LiveDoor(tasks, database, hub)
+    door = TaskDoor(tasks, limits, live)
     metrics.watch_watchers(lambda: hub.waiting)
     tes = {**about.tes_routes(), **door.routes(), **live.routes()}
     routes = Routes(tes, about.own_routes())

@@ -7,18 +7,19 @@ from msgspec import json
 from msgspec.structs import replace
 
 from funnel.api.answer import Answer
-from funnel.api.caller import caller
 from funnel.api.request import Request
 from funnel.api.routes import Route, task_id_of
 from funnel.api.stream import Stream, patiently
 from funnel.api.watching import read_log, read_mark, read_wait, write_mark
+from funnel.core.access import Operation
 from funnel.core.error import Unavailable
 from funnel.core.event import Event, Recorded
 from funnel.core.output import Mark, Piece
-from funnel.core.query import View
+from funnel.core.query import Scope, View
 from funnel.core.state import State
 from funnel.service import log
 from funnel.service.hub import Hub
+from funnel.service.tasks import TaskService
 from funnel.service.tell import Source, Teller, Told
 
 EVENTS: Final = "text/event-stream; charset=utf-8"
@@ -34,7 +35,8 @@ BEAT: Final = b": still here\n\n"
 class LiveDoor:
     """Nothing here changes what TES specifies: other servers know neither paths nor parameters."""
 
-    def __init__(self, source: Source, hub: Hub) -> None:
+    def __init__(self, tasks: TaskService, source: Source, hub: Hub) -> None:
+        self._tasks = tasks
         self._source = source
         self._hub = hub
         self._teller = Teller(source, hub)
@@ -49,14 +51,14 @@ class LiveDoor:
         """Return when there is nothing to wait for any more, whatever the reason."""
         wait = read_wait(request)
         until = self._teller.until(
-            task_id_of(request), caller(request).scope, wait.states, wait.seconds
+            task_id_of(request), self._scope(request), wait.states, wait.seconds
         )
         await patiently(request, until, seconds=wait.seconds)
 
     async def logs(self, request: Request) -> Answer:
         asked, task_id = read_log(request), task_id_of(request)
         attempt = await log.choose(
-            self._source, task_id, caller(request).scope, asked.attempt, asked.executor
+            self._source, task_id, self._scope(request), asked.attempt, asked.executor
         )
         which = log.Which(
             task_id=task_id, attempt=attempt, executor=asked.executor, stream=asked.stream
@@ -72,7 +74,7 @@ class LiveDoor:
     async def events(self, request: Request) -> Answer:
         mark, resumed = read_mark(request)
         task_id = task_id_of(request)
-        await self._source.get(task_id, View.MINIMAL, caller(request).scope)
+        await self._source.get(task_id, View.MINIMAL, self._scope(request))
         news = self._teller.of_task(task_id, mark)
         first = await anext(news, None)
         if resumed and first and isinstance(first.what, State):
@@ -81,10 +83,14 @@ class LiveDoor:
         return _stream(request, first, news)
 
     async def all_events(self, request: Request) -> Answer:
+        scope = self._scope(request)
         mark, resumed = read_mark(request)
         position = mark.position if resumed else await self._source.newest()
-        news = self._teller.of_all(caller(request).scope, position)
+        news = self._teller.of_all(scope, position)
         return _stream(request, await anext(news, None), news)
+
+    def _scope(self, request: Request) -> Scope:
+        return self._tasks.scope(request.caller, Operation.FOLLOW_TASKS)
 
 
 def _stream(request: Request, first: Told | None, news: AsyncGenerator[Told]) -> Answer:

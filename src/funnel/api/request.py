@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 
+from funnel.core.access import ANYONE, Caller
 from funnel.core.error import FunnelError
 
 
@@ -21,6 +22,7 @@ class Request:
 
     __slots__ = (
         *(
+            "caller",
             "deadline",
             "expects",
             "headers",
@@ -55,6 +57,7 @@ class Request:
         self.expects = False
         """Whether the client sends the body only when it is told to go on."""
         self.wanted = wanted
+        self.caller: Caller = ANYONE
         self.task_id = ""
         """That in the path, where there is one."""
         self.deadline = math.inf

@@ -1,6 +1,7 @@
 """The operations of TES on tasks."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from msgspec import json
@@ -8,15 +9,13 @@ from msgspec import json
 from funnel.api.admission import Admission, Room
 from funnel.api.answer import Answer
 from funnel.api.body import read_body
-from funnel.api.caller import caller
 from funnel.api.live import LiveDoor
 from funnel.api.query import read_query, read_view
 from funnel.api.request import Request
 from funnel.api.routes import Route, task_id_of
 from funnel.api.settings import Limits
-from funnel.core.error import Denied, Invalid
-from funnel.ports import Documents
-from funnel.service.submit import Submit
+from funnel.core.error import Invalid
+from funnel.service.tasks import TaskService
 from funnel.wire.document import write_listing
 from funnel.wire.json import read_spec
 
@@ -27,13 +26,10 @@ WAITED: Final = "Funnel-Waited"
 
 
 class TaskDoor:
-    """Reads go to the database, writes through the service."""
+    """Reads requests and writes answers; the rest is the service's."""
 
-    def __init__(
-        self, submit: Submit, documents: Documents, limits: Limits, live: LiveDoor
-    ) -> None:
-        self._submit = submit
-        self._documents = documents
+    def __init__(self, tasks: TaskService, limits: Limits, live: LiveDoor) -> None:
+        self._tasks = tasks
         self._limits = limits
         self._live = live
         self._room = Room(limits.bodies)
@@ -51,17 +47,16 @@ class TaskDoor:
         body = await read_body(request, limit=limits.body, seconds=limits.body_seconds, room=room)
         try:
             async with self._creates:
-                task_id = await self._submit.create(
-                    read_spec(body), owner=caller(request).name, key=_key(request)
-                )
+                spec = read_spec(body)
+                task_id = await self._tasks.create(spec, request.caller, key=_key(request))
         finally:
             room.give_back(len(body))
         return Answer(json.encode({"id": task_id}))
 
     async def list_tasks(self, request: Request) -> Answer:
-        query = read_query(request.query, caller(request).scope)
+        ask = partial(read_query, request.query)
         async with self._lists:
-            return Answer(write_listing(await self._documents.list_tasks(query)))
+            return Answer(write_listing(await self._tasks.list_tasks(ask, request.caller)))
 
     async def get(self, request: Request) -> Answer:
         query = request.query
@@ -69,21 +64,19 @@ class TaskDoor:
         waits = WAIT in query
         if waits:
             await self._live.wait(request)
-        shown = Answer(await self._documents.show(task_id_of(request), view, caller(request).scope))
+        shown = Answer(await self._tasks.show(task_id_of(request), view, request.caller))
         if waits:
             shown.add(WAITED, "true")
         return shown
 
     async def cancel(self, request: Request) -> Answer:
         """A task that has ended stays as it is; that is no error."""
-        await self._submit.cancel(task_id_of(request), caller(request).scope)
+        await self._tasks.cancel(task_id_of(request), request.caller)
         return Answer(b"{}")
 
     async def delete(self, request: Request) -> Answer:
         """An extension of ours; the files that the task has stored stay where they are."""
-        if not caller(request).administrator:
-            raise Denied("only administrators may delete tasks")
-        await self._submit.delete(task_id_of(request))
+        await self._tasks.delete(task_id_of(request), request.caller)
         return Answer(b"{}")
 
 

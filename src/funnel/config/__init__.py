@@ -1,7 +1,7 @@
 """Settings from a YAML file, the environment and flags: strict about names, kind about mistakes."""
 
 from funnel.config.config import Config, load
-from funnel.config.sections import Formatter, Level, Logger, RPCClient, Server, TaskAccess
+from funnel.config.sections import Formatter, Level, Logger, RPCClient, Server
 from funnel.config.show import show
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Logger",
     "RPCClient",
     "Server",
-    "TaskAccess",
     "load",
     "show",
 ]

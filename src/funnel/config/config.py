@@ -10,9 +10,10 @@ from funnel.config.known import OWN, root, sections
 from funnel.config.reading import Partial, Reader, build, merged
 from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET, SINKS
 from funnel.config.sane import problems
-from funnel.config.sections import Logger, RPCClient, Server, TaskAccess, Top
+from funnel.config.sections import Logger, RPCClient, Server, Top
 from funnel.config.shape import near
 from funnel.config.sources import Flags, Tree, from_environment, from_file, from_flags
+from funnel.core.access import TaskAccess
 from funnel.core.error import Invalid, Problem
 from funnel.core.value import Value
 from funnel.plugins import Plugin, names

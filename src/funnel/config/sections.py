@@ -7,15 +7,10 @@ from typing import Annotated
 from msgspec import Meta
 
 from funnel.config.shape import display
+from funnel.core.access import TaskAccess
 from funnel.core.value import Some, Value
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-
-
-class TaskAccess(StrEnum):
-    ALL = "All"
-    OWNER = "Owner"
-    OWNER_OR_ADMIN = "OwnerOrAdmin"
 
 
 class Level(StrEnum):

@@ -29,6 +29,10 @@ class TooLarge(Invalid):
     """The request is larger than we take."""
 
 
+class Unauthenticated(FunnelError):
+    """Who is asking is not known: credentials are missing or wrong."""
+
+
 class Denied(FunnelError):
     """The caller may not do this."""
 

@@ -17,6 +17,7 @@ from funnel.ports.database import (
     Record,
     Tasks,
 )
+from funnel.ports.identity import Credentials, Identity
 from funnel.ports.runtime import Containers, Housekeeping, Images, Runtime, unheard
 from funnel.ports.storage import Object, Places, Storage, Transfer
 
@@ -31,10 +32,12 @@ __all__ = [
     "Clock",
     "Commits",
     "Containers",
+    "Credentials",
     "Database",
     "Documents",
     "Feed",
     "Housekeeping",
+    "Identity",
     "Images",
     "Job",
     "Live",

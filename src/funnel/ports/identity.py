@@ -1,0 +1,38 @@
+"""Who is asking."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from funnel.core.access import Caller
+from funnel.core.value import Value
+
+
+class Credentials(Value, kw_only=True):
+    """
+    All that a request says of who sends it, whatever the door.
+
+    `headers` have names in lower case; those of gRPC are its metadata. `peer` is the address
+    that it comes from, without a port. `names` are those in a client certificate that was
+    verified.
+    """
+
+    headers: Mapping[str, str] = {}
+    peer: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def authorization(self) -> str:
+        return self.headers.get("authorization", "")
+
+
+class Identity(Protocol):
+    """One way to say who one is."""
+
+    async def identify(self, credentials: Credentials) -> Caller | None:
+        """
+        None where nothing is said in this way.
+
+        Raises `Unauthenticated` where something is said that is not true, and `Unavailable`
+        where that cannot be known now.
+        """
+        ...

@@ -1,0 +1,57 @@
+"""What may be asked about tasks: the same for every door, and decided here on whose behalf."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from funnel.core.access import Caller, Operation, TaskAccess, demand, scope_of
+from funnel.core.query import Listing, Query, Scope, View
+from funnel.core.state import State
+from funnel.core.task import Spec, Task, TaskId
+from funnel.ports import Documents, Tasks
+from funnel.service.submit import Submit
+
+
+class Known(Tasks, Documents, Protocol):
+    """Where tasks are read."""
+
+
+class TaskService:
+    """Every call raises `Denied` for a caller who may never make it."""
+
+    def __init__(self, submit: Submit, known: Known, access: TaskAccess) -> None:
+        self._submit = submit
+        self._known = known
+        self._access = access
+
+    def scope(self, caller: Caller, operation: Operation) -> Scope:
+        """Whose tasks the caller may do this with."""
+        demand(caller, operation)
+        return scope_of(caller, self._access)
+
+    async def create(self, spec: Spec, caller: Caller, *, key: str = "") -> TaskId:
+        """The id, as soon as the task is on disk. Raises `Invalid`, `Conflict`, `Busy`."""
+        demand(caller, Operation.CREATE_TASK)
+        return await self._submit.create(spec, owner=caller.name, key=key)
+
+    async def get(self, task_id: TaskId, view: View, caller: Caller) -> Task:
+        """Raises `NotFound` for a task that is absent or somebody else's, alike."""
+        scope = self.scope(caller, Operation.GET_TASK)
+        return await self._known.get(task_id, view, scope)
+
+    async def show(self, task_id: TaskId, view: View, caller: Caller) -> bytes:
+        """The same as TES JSON."""
+        scope = self.scope(caller, Operation.GET_TASK)
+        return await self._known.show(task_id, view, scope)
+
+    async def list_tasks(self, ask: Callable[[Scope], Query], caller: Caller) -> Listing:
+        """`ask` makes the query of a scope, so that no door chooses the scope itself."""
+        return await self._known.list_tasks(ask(self.scope(caller, Operation.LIST_TASKS)))
+
+    async def cancel(self, task_id: TaskId, caller: Caller) -> State:
+        """The state afterwards; CANCELED, or that in which the task had ended before."""
+        return await self._submit.cancel(task_id, self.scope(caller, Operation.CANCEL_TASK))
+
+    async def delete(self, task_id: TaskId, caller: Caller) -> None:
+        """Raises `NotFound`, and `InvalidTransition` for a task that has not ended."""
+        demand(caller, Operation.DELETE_TASK)
+        await self._submit.delete(task_id)
