@@ -20,13 +20,13 @@ from msgspec.structs import replace as replace_value
 
 from funnel.api.ending import ended_by_signals
 from funnel.api.http import HttpDoor, make_api
-from funnel.api.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
 from funnel.api.listen import Door, connections_allowed, listen
 from funnel.api.settings import LIMITS, Connections
 from funnel.config import Config
 from funnel.config import Server as ServerSettings
 from funnel.core.attempts import asked
 from funnel.core.error import Unavailable
+from funnel.core.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
 from funnel.core.task import Spec, Task
 from funnel.database import sqlite
 from funnel.logs import set_up

@@ -10,10 +10,10 @@ import httpx
 
 from funnel.api.connection import Serve
 from funnel.api.http import make_api
-from funnel.api.info import TES_TYPE, Organization, ServiceInfo
 from funnel.api.listen import Door
 from funnel.api.settings import Connections, Limits
 from funnel.core.access import TaskAccess
+from funnel.core.info import TES_TYPE, Organization, ServiceInfo
 from funnel.metrics import Metrics
 from funnel.ports import Database, unheard
 from funnel.service.hub import Hub

@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl, urlencode
 from funnel.api.answer import Answer, Reply
 from funnel.api.connection import Serve
 from funnel.api.http import make_api
-from funnel.api.info import TES_TYPE, Organization, ServiceInfo
 from funnel.api.listen import Door
 from funnel.api.request import Request
 from funnel.api.settings import Connections
 from funnel.core.access import TaskAccess
 from funnel.core.container import Stream
 from funnel.core.event import Change, ExecutorExited, ExecutorStarted, Level, Logged, Printed
+from funnel.core.info import TES_TYPE, Organization, ServiceInfo
 from funnel.core.query import View
 from funnel.core.state import State
 from funnel.core.task import Task, TaskId

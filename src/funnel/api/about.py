@@ -8,10 +8,11 @@ from typing import Any
 from msgspec import json
 
 from funnel.api.answer import JSON, Answer
-from funnel.api.info import ServiceInfo, write_info, write_legacy_info
+from funnel.api.info import write_info, write_legacy_info
 from funnel.api.request import Request
 from funnel.api.routes import Endpoint, Route
 from funnel.core.error import FunnelError
+from funnel.core.info import ServiceInfo
 from funnel.metrics import CONTENT_TYPE, Metrics
 from funnel.ports import Overview
 

@@ -9,13 +9,13 @@ from typing import Final, Protocol
 from funnel.api.about import AboutDoor
 from funnel.api.answer import Answer, Reply, broken, no_such_method, no_such_path, refusal
 from funnel.api.errors import NoAnswer
-from funnel.api.info import ServiceInfo
 from funnel.api.live import LiveDoor
 from funnel.api.request import Gone, Request
 from funnel.api.routes import Endpoint, Route, Routes
 from funnel.api.settings import LIMITS, Limits
 from funnel.api.tes import TaskDoor
 from funnel.core.error import FunnelError
+from funnel.core.info import ServiceInfo
 from funnel.metrics import Metrics
 from funnel.ports import Live, Overview, Tasks
 from funnel.service.hub import Hub

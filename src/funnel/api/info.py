@@ -1,50 +1,9 @@
-"""What the server says of itself (TES 1.1 `tesServiceInfo`)."""
+"""What the server says of itself, in today's shape and in that of before TES 1.0."""
 
-from datetime import datetime
+from msgspec import json
 
-from msgspec import field, json
-
+from funnel.core.info import ServiceInfo
 from funnel.core.value import Value
-
-TES_DOCUMENTATION = "https://github.com/ga4gh/task-execution-schemas"
-
-
-class ServiceType(Value, kw_only=True):
-    group: str
-    artifact: str
-    version: str
-
-
-class Organization(Value, kw_only=True):
-    """Who runs this server."""
-
-    name: str
-    url: str
-
-
-class ServiceInfo(Value, kw_only=True, rename="camel"):
-    """
-    `storage` has URLs below which files may be; `file://` ones only where tasks write in place.
-
-    `backend_parameters` are those that the backend understands.
-    """
-
-    id: str
-    name: str
-    type: ServiceType
-    organization: Organization
-    version: str
-    storage: tuple[str, ...]
-    backend_parameters: tuple[str, ...] = field(name="tesResources_backend_parameters")
-    description: str = ""
-    contact_url: str = ""
-    documentation_url: str = ""
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
-    environment: str = ""
-
-
-TES_TYPE = ServiceType(group="org.ga4gh", artifact="tes", version="1.1.0")
 
 
 class _Legacy(Value):
