@@ -17,6 +17,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),pause_writing,resume_writing
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),Stamp,initialize,finalize
 # Until workers and accounts come through the doors:
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),demand_attempt,authorization,identify,credentials
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_worker,of_node
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check proto test faults proof demo bench soak lock clean

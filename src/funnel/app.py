@@ -22,6 +22,8 @@ from funnel.api.ending import ended_by_signals
 from funnel.api.http import HttpDoor, make_api
 from funnel.api.listen import Door, connections_allowed, listen
 from funnel.api.settings import LIMITS, Connections
+from funnel.auth.keys import read_or_make
+from funnel.auth.tokens import Tokens
 from funnel.config import Config
 from funnel.config import Server as ServerSettings
 from funnel.core.attempts import asked
@@ -66,11 +68,15 @@ def deployment_of(work_dir: Path) -> str:
 
 
 def _files_of(config: Config) -> tuple[Path, ...]:
-    """What the database writes; no task may read it or write over it."""
+    """The database's and our keys; no task may read them or write over them."""
     path = Path(config.part(sqlite.PLUGIN).path)
-    return tuple(
-        path.with_name(f"{path.name}{end}") for end in ("", "-wal", "-shm", ".lock", ".reserve")
-    )
+    ends = ("", "-wal", "-shm", ".lock", ".reserve")
+    return (*(path.with_name(f"{path.name}{end}") for end in ends), _keys_of(config))
+
+
+def _keys_of(config: Config) -> Path:
+    path = Path(config.part(sqlite.PLUGIN).path)
+    return Path(config.server.token_key_file or path.with_name(f"{path.name}.keys"))
 
 
 @contextmanager
@@ -155,6 +161,7 @@ class Parts:
     hub: Hub
     storage: Router
     metrics: Metrics
+    tokens: Tokens
     loops: tuple[asyncio.Task[None], ...]
     """They never end, but for a fault of ours."""
 
@@ -164,6 +171,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
     """Everything the server is made of, opened in order, working, and closed in reverse."""
     async with AsyncExitStack() as stack:
         stack.enter_context(_held_work_dir(Path(config.worker.work_dir)))
+        tokens = Tokens(read_or_make(_keys_of(config)), now)
         opening = Opening(stack, config)
         database: Database = await opening.open("database", config.database)
         storage = await opening.storage()
@@ -197,6 +205,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             hub=Hub(database, most=_waiting(config.server)),
             storage=storage,
             metrics=opening.host.metrics,
+            tokens=tokens,
             loops=loops,
         )
 

@@ -30,6 +30,7 @@ def _places(parts: Mapping[str, Any]) -> Iterator[Problem]:
         "Worker.WorkDir": parts["Worker"].work_dir,
         "SQLite.Path": parts["SQLite"].path,
         "Logger.OutputFile": parts["Logger"].output_file,
+        "Server.TokenKeyFile": parts["Server"].token_key_file,
     }
     for setting in ("Worker.WorkDir", "SQLite.Path"):
         if not own[setting]:

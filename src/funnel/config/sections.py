@@ -64,6 +64,8 @@ class Server(Value, kw_only=True, rename=display):
     """Between an answer and the next request."""
     disable_http_cache: bool = True
     """Tell browsers and proxies not to keep answers."""
+    token_key_file: str = ""
+    """Keys that sign the tokens of workers and nodes, one a line; empty: beside the database."""
     task_access: TaskAccess = TaskAccess.ALL
     """Whose tasks a user may see. Only All is supported yet."""
     task_retention: timedelta | None = None
