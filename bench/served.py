@@ -174,6 +174,7 @@ def start(folder: Path, *flags: str, database: Path | None = None, port: int = 0
     argv = [
         *(sys.executable, "-m", "funnel", "server", "run", "--Logger.Level", "error"),
         *("--Server.HTTPPort", str(port), "--Server.HostName", "127.0.0.1"),
+        *("--Server.RPCPort", "0"),
         *("--Worker.WorkDir", str(folder / "work")),
         *("--SQLite.Path", str(database or folder / "funnel.db")),
         *("--LocalStorage.AllowedDirs", str(folder / "files"), *flags),

@@ -50,7 +50,7 @@ start_server() {
   local port
   port=$(.venv/bin/python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
   export FUNNEL_SERVER=http://127.0.0.1:$port
-  "$funnel" server run --Server.HostName 127.0.0.1 --Server.HTTPPort "$port" --Worker.WorkDir "$home/work" \
+  "$funnel" server run --Server.HostName 127.0.0.1 --Server.HTTPPort "$port" --Server.RPCPort 0 --Worker.WorkDir "$home/work" \
     --Worker.LogUpdateRate 200ms --SQLite.Path "$home/funnel.db" --LocalStorage.AllowedDirs "$home" \
     >"$home/server.log" 2>&1 &
   server=$!

@@ -7,21 +7,22 @@ import hashlib
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from msgspec.structs import replace as replace_value
 
 from funnel.api.ending import ended_by_signals
 from funnel.api.http import HttpDoor, make_api
 from funnel.api.listen import Door, connections_allowed, listen
-from funnel.api.settings import LIMITS, Connections
+from funnel.api.settings import LIMITS, Connections, Limits
 from funnel.auth.keys import read_or_make
 from funnel.auth.tokens import Tokens
 from funnel.config import Config
@@ -150,6 +151,14 @@ class Opening:
         return worker, runtime
 
 
+class RpcDoor(Protocol):
+    """`funnel.api.grpc.door.GrpcDoor`."""
+
+    def listen(self, host: str, port: int) -> int: ...
+    def stop(self) -> None: ...
+    async def serve(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """A running server but for its doors."""
@@ -230,12 +239,16 @@ async def serve(config: Config) -> None:
     with ended_by_signals() as ending:
         sockets = listen(config.server.host_name, config.server.http_port)
         async with server(config) as parts:
-            door = Door(_api(parts), _connections(config.server), parts.hub.close)
-            port = sockets[0].getsockname()[1]
+            host, info = config.server.host_name, _info(parts)
+            door = Door(_api(parts, info), _connections(config.server), parts.hub.close)
+            rpc_door = _rpc_door(parts, info)
+            rpc_port = rpc_door.listen(host, config.server.rpc_port)
             _warn_of_strangers(config.server, sockets)
-            log.info("serving TES at http://%s:%d", config.server.host_name, port)
+            log.info("serving TES at http://%s:%d", host, sockets[0].getsockname()[1])
+            log.info("serving gRPC at %s:%d", host, rpc_port)
             _tire_less()
-            await _until_broken(door, sockets, parts, ending)
+            doors = {door.stop: door.serve(sockets), rpc_door.stop: rpc_door.serve()}
+            await _until_broken(doors, parts, ending)
 
 
 def _tire_less() -> None:
@@ -261,15 +274,22 @@ def _warn_of_strangers(settings: ServerSettings, sockets: list[socket.socket]) -
 
 
 async def _until_broken(
-    door: Door, sockets: list[socket.socket], parts: Parts, ending: asyncio.Event
+    doors: Mapping[Callable[[], None], Coroutine[Any, Any, None]],
+    parts: Parts,
+    ending: asyncio.Event,
 ) -> None:
-    """A server that can keep nothing, or whose loops do not run, is better started anew."""
-    serving = asyncio.create_task(door.serve(sockets))
+    """
+    Serve at all doors, each with what stops it.
+
+    A server that can keep nothing, or whose loops do not run, is better started anew.
+    """
+    serving = [asyncio.create_task(door) for door in doors.values()]
     broken = asyncio.create_task(parts.database.broken())
     asked = asyncio.create_task(ending.wait())
-    await asyncio.wait({serving, broken, asked, *parts.loops}, return_when=asyncio.FIRST_COMPLETED)
-    door.stop()
-    await serving
+    await asyncio.wait({*serving, broken, asked, *parts.loops}, return_when=asyncio.FIRST_COMPLETED)
+    for stop in doors:
+        stop()
+    await asyncio.gather(*serving)
     asked.cancel()
     for loop in parts.loops:
         if loop.done():
@@ -295,31 +315,51 @@ def _connections(settings: ServerSettings) -> Connections:
     )
 
 
-def _api(parts: Parts) -> HttpDoor:
-    settings = parts.config.server
-    info = ServiceInfo(
+def _info(parts: Parts) -> ServiceInfo:
+    name = parts.config.server.service_name
+    return ServiceInfo(
         id="org.ga4gh.funnel",
-        name=settings.service_name,
+        name=name,
         type=TES_TYPE,
-        organization=Organization(name=settings.service_name, url=TES_DOCUMENTATION),
+        organization=Organization(name=name, url=TES_DOCUMENTATION),
         version=version("funnel-tes"),
         storage=parts.storage.roots(),
         backend_parameters=tuple(sorted(parts.backend.parameters)),
         description="Funnel runs tasks in containers.",
         documentation_url=TES_DOCUMENTATION,
     )
+
+
+def _api(parts: Parts, info: ServiceInfo) -> HttpDoor:
     return make_api(
         tasks=parts.tasks,
         database=parts.database,
         hub=parts.hub,
         info=info,
         metrics=parts.metrics,
-        limits=replace_value(
-            LIMITS,
-            creates=settings.max_creates,
-            body_seconds=settings.body_timeout.total_seconds(),
-            no_store=settings.disable_http_cache,
-        ),
+        limits=_limits(parts.config.server),
+    )
+
+
+def _rpc_door(parts: Parts, info: ServiceInfo) -> RpcDoor:
+    """Loaded here, since gRPC takes its time and a worker without a server needs none."""
+    door: RpcDoor = import_module("funnel.api.grpc.services").make_door(
+        tasks=parts.tasks,
+        info=info,
+        metrics=parts.metrics,
+        limits=_limits(parts.config.server),
+    )
+    return door
+
+
+def _limits(settings: ServerSettings) -> Limits:
+    return replace_value(
+        LIMITS,
+        creates=settings.max_creates,
+        calls=settings.max_calls,
+        message=settings.max_message_size,
+        body_seconds=settings.body_timeout.total_seconds(),
+        no_store=settings.disable_http_cache,
     )
 
 

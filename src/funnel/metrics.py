@@ -76,6 +76,19 @@ class Metrics:
         count.inc()
         duration.observe(seconds)
 
+    def called(self, method: str, code: str) -> None:
+        """One call of a gRPC method that there is; `code` is the name of its status."""
+        key = (method, code)
+        if key not in self._called:
+            self._called[key] = self._calls.labels(method, code)
+        self._called[key].inc()
+
+    def call_took(self, method: str, seconds: float) -> None:
+        """For a call without streams: those last as long as their callers like."""
+        if method not in self._call_took:
+            self._call_took[method] = self._call_seconds.labels(method)
+        self._call_took[method].observe(seconds)
+
     def watch_watchers(self, waiting: Callable[[], int]) -> None:
         """Ask this how many requests wait for news of tasks, at each look."""
         self._watchers.set_function(waiting)
@@ -170,6 +183,12 @@ class Metrics:
         )
         self._answer_seconds = self._histogram(
             "http_request_seconds", "Until the answer was sent.", _REQUEST_SECONDS, *_REQUEST_LABELS
+        )
+        self._called: dict[tuple[str, str], Counter] = {}
+        self._calls = self._counter("grpc_calls", "gRPC calls that have ended.", "method", "code")
+        self._call_took: dict[str, Histogram] = {}
+        self._call_seconds = self._histogram(
+            "grpc_call_seconds", "Until a call was answered.", _REQUEST_SECONDS, "method"
         )
         self._watchers = self._gauge("http_waiting", "Requests that wait for news of tasks.")
 

@@ -85,6 +85,7 @@ def test_a_page_prints_what_it_says(page: str, tmp_path: Path) -> None:
         **os.environ,
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
         "FUNNEL__SERVER__HTTP_PORT": port,
+        "FUNNEL__SERVER__RPC_PORT": "0",
         "FUNNEL_SERVER": f"http://localhost:{port}",
     }
     shell = subprocess.Popen(

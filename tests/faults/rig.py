@@ -55,6 +55,7 @@ class Rig:
         self._order = Order(
             flags=(
                 *("server", "run", "--Server.HTTPPort", str(port), "--Server.HostName=127.0.0.1"),
+                *("--Server.RPCPort", "0"),
                 *("--Worker.WorkDir", str(home / "work"), "--Worker.LogUpdateRate=100ms"),
                 *("--Worker.StopGrace=1s", "--Worker.CopyInputs", "--Docker.Network=host"),
                 *("--SQLite.Path", str(home / "funnel.db"), "--Local.Cpus=100"),

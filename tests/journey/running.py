@@ -40,6 +40,7 @@ class Server:
     def __init__(self, home: Path, flags: Sequence[str] = ()) -> None:
         self.home = home
         self.port = free_port()
+        self.rpc_port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.flags = flags
         self.under: list[str] = []
@@ -53,6 +54,7 @@ class Server:
             *self.under,
             *(sys.executable, "-m", "funnel", "server", "run"),
             *("--Server.HTTPPort", str(self.port), "--Server.HostName", "127.0.0.1"),
+            *("--Server.RPCPort", str(self.rpc_port)),
             *("--Worker.WorkDir", str(self.home / "work"), "--Worker.LogUpdateRate", "100ms"),
             *("--SQLite.Path", str(self.database)),
             *("--LocalStorage.AllowedDirs", str(self.files)),

@@ -127,7 +127,14 @@ def test_a_second_server_on_one_database_or_work_directory_is_refused(
         [
             *(sys.executable, "-m", "funnel", "server", "run"),
             *("--SQLite.Path", str(first.home / database)),
-            *("--Server.HTTPPort", "0", "--Worker.WorkDir", str(first.home / work)),
+            *(
+                "--Server.HTTPPort",
+                "0",
+                "--Server.RPCPort",
+                "0",
+                "--Worker.WorkDir",
+                str(first.home / work),
+            ),
         ],
         capture_output=True,
         text=True,

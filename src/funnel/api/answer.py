@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from funnel.api.errors import RETRY_AFTER, fault, status_of
+from funnel.api.errors import BROKEN, RETRY_AFTER, fault, status_of
 from funnel.core.error import FunnelError, Invalid
 
 JSON: Final = "application/json"
@@ -64,7 +64,6 @@ def no_such_method(method: str, allowed: Iterable[str]) -> Answer:
 
 def broken(request_id: str) -> Answer:
     """Says nothing of the inside; the log has the rest under the same id."""
-    text = f"internal error: the server's log has more under request {request_id}"
-    answer = Answer(fault(text, "INTERNAL"), 500)
+    answer = Answer(fault(BROKEN.format(request_id), "INTERNAL"), 500)
     answer.add("X-Request-Id", request_id)
     return answer

@@ -95,11 +95,12 @@ def connections_allowed(wanted: int) -> int:
     return max(1, hard - FILES)
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, setting: str = "Server.HTTPPort") -> list[socket.socket]:
     """
     A listening socket for each address of the host; with port 0 all get the same free one.
 
-    Raises `Unavailable`, for a port that is taken or a host that is not this machine's.
+    `setting` is where the port comes from. Raises `Unavailable`, for a port that is taken or a
+    host that is not this machine's.
     """
     taken: list[socket.socket] = []
     try:
@@ -119,6 +120,6 @@ def listen(host: str, port: int) -> list[socket.socket]:
             one.close()
         raise Unavailable(
             f"cannot listen at {host}, port {port}: {error.strerror};"
-            " choose others with Server.HostName and Server.HTTPPort"
+            f" choose others with Server.HostName and {setting}"
         ) from error
     return taken

@@ -2,10 +2,12 @@
 
 import difflib
 import re
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final, TypeVar
+from itertools import chain, repeat
+from typing import Final, Self, TypeVar
 from urllib.parse import parse_qsl
 
 from funnel.core.duration import parse, shown
@@ -35,12 +37,7 @@ _CAPITAL: Final = re.compile(r"[A-Z]")
 @lru_cache(64)
 def read_view(query_string: bytes) -> View:
     """Raises `Invalid` for an unknown view; without one it is MINIMAL."""
-    if not query_string:
-        return View.MINIMAL
-    asked = Asked(query_string)
-    view = asked.view()
-    asked.complain()
-    return view
+    return view_of(Asked.in_url(query_string)) if query_string else View.MINIMAL
 
 
 def read_query(query_string: bytes, scope: Scope) -> Query:
@@ -49,9 +46,16 @@ def read_query(query_string: bytes, scope: Scope) -> Query:
 
     Raises `Invalid` with every one that cannot be read.
     """
-    if not query_string:
-        return Query(scope=scope)
-    asked = Asked(query_string)
+    return query_of(Asked.in_url(query_string), scope) if query_string else Query(scope=scope)
+
+
+def view_of(asked: "Asked") -> View:
+    view = asked.view()
+    asked.complain()
+    return view
+
+
+def query_of(asked: "Asked", scope: Scope) -> Query:
     query = Query(
         scope=scope,
         view=asked.view(),
@@ -68,11 +72,16 @@ def read_query(query_string: bytes, scope: Scope) -> Query:
 class Asked:
     """The parameters of a request; what cannot be read is collected, and raised by `complain`."""
 
-    def __init__(self, query_string: bytes) -> None:
-        self._given: dict[str, list[str]] = {}
+    def __init__(self, given: Mapping[str, Sequence[str]]) -> None:
+        self._given = given
         self._problems: list[Problem] = []
+
+    @classmethod
+    def in_url(cls, query_string: bytes) -> Self:
+        given: dict[str, list[str]] = {}
         for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
-            self._given.setdefault(_snake(name), []).append(value)
+            given.setdefault(_snake(name), []).append(value)
+        return cls(given)
 
     def complain(self) -> None:
         if self._problems:
@@ -113,9 +122,8 @@ class Asked:
 
     def tags(self) -> tuple[tuple[str, str], ...]:
         """Paired by position; of one key, the last pair counts, and values too many do not."""
-        keys, values = (self._given.get(name, []) for name in ("tag_key", "tag_value"))
-        values += [""] * (len(keys) - len(values))
-        return tuple(dict(zip(keys, values, strict=False)).items())
+        keys, values = (self._given.get(name, ()) for name in ("tag_key", "tag_value"))
+        return tuple(dict(zip(keys, chain(values, repeat("")), strict=False)).items())
 
     def number(self, name: str) -> int | None:
         """A number from 0 on; None where none is given."""

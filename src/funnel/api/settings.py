@@ -1,4 +1,4 @@
-"""How much the HTTP door takes."""
+"""How much the doors take."""
 
 from typing import Final
 
@@ -8,6 +8,10 @@ from funnel.core.value import Value
 class Limits(Value, kw_only=True):
     """`body` in bytes. `no_store` tells browsers and proxies not to keep answers."""
 
+    message: int = 4 * 1024 * 1024
+    """Bytes of one gRPC message that comes."""
+    calls: int = 1000
+    """gRPC calls at once, streams included; who comes then is told to come again."""
     body: int = 4 * 1024 * 1024
     body_seconds: float = 30.0
     """For the body to arrive."""

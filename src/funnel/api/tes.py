@@ -9,17 +9,16 @@ from msgspec import json
 from funnel.api.admission import Admission, Room
 from funnel.api.answer import Answer
 from funnel.api.body import read_body
+from funnel.api.keys import IDEMPOTENCY_KEY, read_key
 from funnel.api.live import LiveDoor
 from funnel.api.query import read_query, read_view
 from funnel.api.request import Request
 from funnel.api.routes import Route, task_id_of
 from funnel.api.settings import Limits
-from funnel.core.error import Invalid
 from funnel.service.tasks import TaskService
 from funnel.wire.document import write_listing
 from funnel.wire.json import read_spec
 
-LONGEST_KEY: Final = 255
 WAIT: Final = b"wait="
 WAITED: Final = "Funnel-Waited"
 """Who does not find this header waits at a server that knows no waiting."""
@@ -48,7 +47,8 @@ class TaskDoor:
         try:
             async with self._creates:
                 spec = read_spec(body)
-                task_id = await self._tasks.create(spec, request.caller, key=_key(request))
+                key = read_key(request.values(IDEMPOTENCY_KEY.encode()))
+                task_id = await self._tasks.create(spec, request.caller, key=key)
         finally:
             room.give_back(len(body))
         return Answer(json.encode({"id": task_id}))
@@ -78,18 +78,3 @@ class TaskDoor:
         """An extension of ours; the files that the task has stored stay where they are."""
         await self._tasks.delete(task_id_of(request), request.caller)
         return Answer(b"{}")
-
-
-def _key(request: Request) -> str:
-    """Raises `Invalid` where it says less than whoever sends it means; without one it is empty."""
-    keys = request.values(b"idempotency-key")
-    if not keys:
-        return ""
-    if len(keys) > 1:
-        raise Invalid("the Idempotency-Key header is there more than once")
-    (key,) = keys
-    if not key.strip():
-        raise Invalid("the Idempotency-Key header is empty; leave it out or give it a value")
-    if len(key) > LONGEST_KEY:
-        raise Invalid(f"the Idempotency-Key header is longer than {LONGEST_KEY} characters")
-    return key

@@ -100,4 +100,4 @@ def _is_number(text: str) -> bool:
 
 
 def _asked(request: Request) -> Asked:
-    return Asked(request.query)
+    return Asked.in_url(request.query)

@@ -49,13 +49,17 @@ class Server(Value, kw_only=True, rename=display):
     http_port: Port = 8000
     """0 lets the system choose a free one."""
     rpc_port: Port = 9090
-    """For workers and nodes; not in use yet."""
+    """Where gRPC is spoken; 0 lets the system choose a free one."""
     open_access: bool = False
     """Say nothing of it that everybody who reaches the server may use it."""
     max_connections: Some = 1000
     """Open at once; a new one takes the place of one that is idle, or is told to come again."""
     max_creates: Some = 256
     """Creates that are worked on at once; others wait a second, or are told to come again."""
+    max_calls: Some = 1000
+    """gRPC calls that are worked on at once, streams included; others are told to come again."""
+    max_message_size: Some = 4 * 1024 * 1024
+    """Bytes of one gRPC message that a client may send."""
     header_timeout: timedelta = timedelta(seconds=10)
     """For the headers of a request to arrive."""
     body_timeout: timedelta = timedelta(seconds=30)

@@ -1,0 +1,86 @@
+"""Who makes a call, and whether they may. What has no row here, nobody may."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
+
+from grpc.aio import ServicerContext
+
+from funnel.core.access import ANYONE, Caller, Operation, demand
+from funnel.core.error import Denied
+from funnel.ports import Credentials
+
+Identify: TypeAlias = Callable[[Credentials], Awaitable[Caller]]
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "/tes.TaskService/CreateTask": Operation.CREATE_TASK,
+    "/tes.TaskService/GetTask": Operation.GET_TASK,
+    "/tes.TaskService/ListTasks": Operation.LIST_TASKS,
+    "/tes.TaskService/CancelTask": Operation.CANCEL_TASK,
+    "/tes.TaskService/GetServiceInfo": Operation.SERVICE_INFO,
+    "/events.EventService/WriteEvent": Operation.WRITE_EVENT,
+    "/scheduler.SchedulerService/ListNodes": Operation.LIST_NODES,
+    "/scheduler.SchedulerService/GetNode": Operation.LIST_NODES,
+    "/scheduler.SchedulerService/PutNode": Operation.RUN_NODE,
+    "/scheduler.SchedulerService/DeleteNode": Operation.RUN_NODE,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Operation.SERVICE_INFO,
+}
+OPEN: Final = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
+"""For everybody: balancers of load have no credentials."""
+
+_CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
+
+
+def caller() -> Caller:
+    """Who makes the call that is being answered."""
+    return _CALLER.get()
+
+
+async def anyone(_credentials: Credentials) -> Caller:
+    """Without accounts everybody is the same; credentials that were sent are ignored."""
+    return ANYONE
+
+
+class Entrance:
+    """The one place where what a call brings along becomes a caller."""
+
+    def __init__(self, identify: Identify = anyone) -> None:
+        self._identify = identify
+
+    async def let_in(self, method: str, context: ServicerContext[Any, Any]) -> None:
+        """Raises `Unauthenticated`, and `Denied` for what the caller may never do."""
+        if method in OPEN:
+            return
+        if method not in OPERATIONS:
+            raise Denied(f"nobody may call {method}")
+        found = await self._identify(credentials(context))
+        demand(found, OPERATIONS[method])
+        _CALLER.set(found)
+
+
+def credentials(context: ServicerContext[Any, Any]) -> Credentials:
+    """Of a name that is given several times, all values count, as in HTTP."""
+    headers: dict[str, str] = {}
+    for name, value in context.invocation_metadata() or ():
+        if isinstance(value, str):
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return Credentials(headers=headers, peer=address(context.peer()), names=names(context))
+
+
+def names(context: ServicerContext[Any, Any]) -> tuple[str, ...]:
+    """Those in the certificate of the client, which the port has verified where there is one."""
+    return tuple(name.decode() for name in context.peer_identities() or ())
+
+
+def address(peer: str) -> str:
+    """
+    Without family and port, as gRPC gives them.
+
+    >>> address("ipv4:127.0.0.1:50000"), address("ipv6:%5B::1%5D:50000"), address("unix:/a")
+    ('127.0.0.1', '::1', '')
+    """
+    family, _, rest = peer.partition(":")
+    if family not in {"ipv4", "ipv6"}:
+        return ""
+    return unquote(rest).rpartition(":")[0].strip("[]")

@@ -1,0 +1,153 @@
+"""What is the same for every call: who makes it, how it went, what is said when it went wrong."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from inspect import isasyncgenfunction
+from typing import Any, Final, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc.aio import AbortError, ServerInterceptor, ServicerContext
+
+from funnel.api.errors import BROKEN, NoAnswer
+from funnel.api.grpc.entrance import Entrance
+from funnel.api.grpc.faults import code_of, refuse
+from funnel.core.error import FunnelError, Invalid, Unavailable
+from funnel.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+Context: TypeAlias = ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
+Find: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Found]]
+Behaviour: TypeAlias = Callable[[Any, Any], Any]
+
+STOPPING: Final = "the server stops; come again"
+
+
+class Guard(ServerInterceptor):
+    """
+    Stands before every method, whoever has written it.
+
+    `seconds` is for a call without a stream to be answered. What a method raises becomes the
+    status of its call, by the same table as over HTTP.
+    """
+
+    def __init__(self, entrance: Entrance, metrics: Metrics, seconds: float) -> None:
+        self._entrance = entrance
+        self._metrics = metrics
+        self._seconds = seconds
+        self._guarded: dict[str, Handler] = {}
+        self._streams = set[asyncio.Task[Any] | None]()
+        self._stopped = False
+
+    async def intercept_service(
+        self, continuation: Find, handler_call_details: grpc.HandlerCallDetails
+    ) -> Found:
+        """Finds nothing for a method that nobody has; gRPC then says so."""
+        method = handler_call_details.method
+        if guarded := self._guarded.get(method):
+            return guarded
+        found = await continuation(handler_call_details)
+        if found:
+            self._guarded[method] = found = self._guard(method, found)
+        return found
+
+    def end_streams(self) -> None:
+        """Break off those that have not ended by themselves, and any that still come."""
+        self._stopped = True
+        for one in filter(None, self._streams):
+            one.cancel()
+
+    def _guard(self, method: str, of: Handler) -> Handler:
+        read, write = of.request_deserializer, of.response_serializer
+        if of.unary_unary:
+            call = self._call(method, of.unary_unary, read or bytes)
+            return grpc.unary_unary_rpc_method_handler(call, None, write)
+        if of.stream_unary:
+            stream = self._stream(method, of.stream_unary)
+            return grpc.stream_unary_rpc_method_handler(stream, read, write)
+        if of.unary_stream:
+            stream = self._stream(method, of.unary_stream)
+            return grpc.unary_stream_rpc_method_handler(stream, read, write)
+        stream = self._stream(method, of.stream_stream)
+        return grpc.stream_stream_rpc_method_handler(stream, read, write)
+
+    def _call(self, method: str, behaviour: Behaviour, read: Callable[[bytes], Any]) -> Behaviour:
+        """Reads the message only of who is let in."""
+        clock = asyncio.get_running_loop().time
+
+        async def call(message: bytes, context: Context) -> Any:
+            began = clock()
+            try:
+                async with self._answering(method, context), asyncio.timeout(self._seconds):
+                    return await behaviour(read(message), context)
+            finally:
+                self._metrics.call_took(method, clock() - began)
+
+        return call
+
+    def _stream(self, method: str, behaviour: Any) -> Behaviour:
+        """Writes what a generator yields, so that it is closed when nobody reads any more."""
+
+        async def stream(given: Any, context: Context) -> Any:
+            async with self._answering(method, context), self._ended():
+                if not isasyncgenfunction(behaviour):
+                    return await behaviour(given, context)
+                async with aclosing(behaviour(given, context)) as pieces:
+                    async for piece in pieces:
+                        await context.write(piece)
+            return None
+
+        return stream
+
+    @asynccontextmanager
+    async def _ended(self) -> AsyncGenerator[None]:
+        """Until `end_streams`; raises `Unavailable` then."""
+        task = asyncio.current_task()
+        self._streams.add(task)
+        try:
+            if self._stopped:
+                raise Unavailable(STOPPING)
+            yield
+        except asyncio.CancelledError:
+            if not self._stopped:
+                raise
+            raise Unavailable(STOPPING) from None
+        finally:
+            self._streams.discard(task)
+
+    @asynccontextmanager
+    async def _answering(self, method: str, context: Context) -> AsyncGenerator[None]:
+        """Lets in who may, says what went wrong, and counts the call in any case."""
+        code = grpc.StatusCode.CANCELLED
+        try:
+            await self._entrance.let_in(method, context)
+            yield
+            code = grpc.StatusCode.OK
+        except AbortError:
+            code = context.code()
+            raise
+        except (FunnelError, DecodeError, TimeoutError) as error:
+            fault = _fault(method, error)
+            code = code_of(fault)
+            await refuse(context, fault)
+        except Exception:
+            request_id = secrets.token_hex(8)
+            log.exception("call %s, %s", request_id, method)
+            code = grpc.StatusCode.INTERNAL
+            await context.abort(code, BROKEN.format(request_id))
+        finally:
+            self._metrics.called(method, code.name)
+
+
+def _fault(method: str, error: Exception) -> FunnelError:
+    if isinstance(error, FunnelError):
+        return error
+    if isinstance(error, DecodeError):
+        return Invalid(f"not a message for {method}: {error}")
+    return NoAnswer()
