@@ -20,7 +20,7 @@ from funnel.config.known import sections
 from funnel.config.leaf import bare
 from funnel.config.reference import NOT_YET
 from funnel.config.sections import Top
-from funnel.config.shape import Key, plain, shape
+from funnel.config.shape import Key, is_section, plain, sections_of, shape
 from funnel.core.duration import shown
 from funnel.core.secret import Secret
 from funnel.core.value import Value
@@ -115,11 +115,22 @@ def _section(name: str, cls: type[Value]) -> Iterator[str]:
     yield "| setting | default | |"
     yield "|---|---|---|"
     about = _attributes(cls)
-    for key in shape(cls).values():
+    for key in _leaves(cls):
         words = " ".join(filter(None, (_choices(key.type), about.get(key.name, ""))))
         path = f"{name}.{key.display}" if name else key.display
         yield f"| `{path}` | {_default(key)} | {words.replace('|', chr(92) + '|')} |"
     yield ""
+    for key in shape(cls).values():
+        if of := sections_of(key.type):
+            yield from _section(f"{name}.{key.display}[]", of)
+        elif is_section(key.type):
+            yield from _section(f"{name}.{key.display}", key.type)
+
+
+def _leaves(cls: type[Value]) -> Iterator[Key]:
+    return (
+        key for key in shape(cls).values() if not (is_section(key.type) or sections_of(key.type))
+    )
 
 
 def _attributes(cls: type[Value]) -> dict[str, str]:
@@ -162,7 +173,7 @@ def _default(key: Key) -> str:
         case float() as number:
             return f"`{number:g}`"
         case given:
-            return "empty" if given == "" else f"`{given}`"
+            return "empty" if not given else f"`{given}`"
 
 
 def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:

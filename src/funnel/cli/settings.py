@@ -12,7 +12,7 @@ import click
 from funnel.config import Config, load
 from funnel.config.known import root, sections
 from funnel.config.leaf import bare, is_secret
-from funnel.config.shape import Key, Shape, is_section, shape
+from funnel.config.shape import Key, Shape, is_section, sections_of, shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _flags(known: Shape, path: tuple[str, ...]) -> Iterator[Flag]:
         here = (*path, key.display)
         if is_section(key.type):
             yield from _flags(shape(key.type), here)
-        elif not is_secret(key.type):
+        elif not sections_of(key.type) and not is_secret(key.type):
             yield Flag(".".join(here), key)
 
 

@@ -68,6 +68,24 @@ def items(raw: Raw) -> list[Raw]:
     return [one.strip() for one in raw.split(",") if one.strip()]
 
 
+def mappings(raw: Raw) -> list[Mapping[str, Raw]]:
+    """
+    A list of sections, or text: a JSON array of objects.
+
+    What is wrong is not quoted, since secrets may be in it.
+    """
+    try:
+        given = convert(json.decode(raw) if isinstance(raw, str) else raw, list[dict[str, Any]])
+    except (DecodeError, ValidationError):
+        raise Invalid("expected a list of sections, as in [{Name: value}]") from None
+    return [{name: _as_yaml(value) for name, value in one.items()} for one in given]
+
+
+def _as_yaml(one: Any) -> Any:
+    """JSON has numbers and words where YAML gives text."""
+    return str(one).lower() if isinstance(one, bool | int | float) else one
+
+
 def _read(raw: Raw, kind: Any) -> Any:
     inner = optional(kind)
     if inner is not None:

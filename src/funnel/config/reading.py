@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec import ValidationError
 
-from funnel.config.leaf import Raw, read_leaf
+from funnel.config.leaf import Raw, mappings, read_leaf
 from funnel.config.reference import Names, below, lookup
-from funnel.config.shape import Key, Shape, is_section, near, plain, shape
+from funnel.config.shape import Key, Shape, is_section, near, plain, sections_of, shape
 from funnel.core.error import Invalid, Problem
 from funnel.core.value import Value
 
@@ -46,7 +46,12 @@ class Reader:
     ) -> None:
         here = (*path, key.display)
         try:
-            if not is_section(key.type):
+            if of := sections_of(key.type):
+                found[key.name] = tuple(
+                    self.section(one, shape(of), {}, (*path, f"{key.display}[{number}]"))
+                    for number, one in enumerate(mappings(raw))
+                )
+            elif not is_section(key.type):
                 found[key.name] = read_leaf(raw, key.type)
             elif isinstance(raw, dict):
                 also = below(elsewhere, key.display)
@@ -103,15 +108,21 @@ def build(cls: type[Value], given: Partial, where: str) -> Value:
     """The settings, with defaults for what was not given. Raises `Invalid`."""
     kinds = {key.name: key for key in shape(cls).values()}
     values = {
-        name: build(kinds[name].type, value, f"{where}.{kinds[name].display}")
-        if isinstance(value, Partial)
-        else value
+        name: _built(kinds[name], value, f"{where}.{kinds[name].display}")
         for name, value in given.items()
     }
     try:
         return cls(**values)
     except (TypeError, ValueError, ValidationError) as error:
         raise Invalid(f"{where}: {error}") from error
+
+
+def _built(key: Key, value: Any, where: str) -> Any:
+    if isinstance(value, Partial):
+        return build(key.type, value, where)
+    if of := sections_of(key.type):
+        return tuple(build(of, one, f"{where}[{number}]") for number, one in enumerate(value))
+    return value
 
 
 def _is_blank(raw: Raw) -> bool:

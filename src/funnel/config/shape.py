@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Any, Final, TypeAlias, TypeGuard, get_args, get_origin
 
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
@@ -53,6 +53,12 @@ def shape(cls: type[Value]) -> Shape:
 
 def is_section(annotation: Any) -> TypeGuard[type[Value]]:
     return isinstance(annotation, type) and issubclass(annotation, Value)
+
+
+def sections_of(annotation: Any) -> type[Value] | None:
+    """`T` of a setting that is a list of sections, `tuple[T, ...]`; None for any other."""
+    of = get_args(annotation)[0] if get_origin(annotation) is tuple else None
+    return of if is_section(of) else None
 
 
 def near(name: str, names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from msgspec import json
 from funnel.config.config import Config
 from funnel.config.known import OWN
 from funnel.config.sections import Top
-from funnel.config.shape import Key, is_section, shape
+from funnel.config.shape import Key, is_section, sections_of, shape
 from funnel.core.duration import shown
 from funnel.core.secret import HIDDEN, Secret
 from funnel.core.value import Value
@@ -22,22 +22,32 @@ def show(config: Config) -> dict[str, Any]:
     return {
         **{name: _plain(value) for name, value in top.items()},
         **{name: section_shown(part) for name, part in zip(OWN, own, strict=True)},
-        **{name: shown for name, part in config.parts.items() if (shown := section_shown(part))},
+        **{
+            name: shown
+            for name, part in config.parts.items()
+            if "." not in name and (shown := section_shown(part))
+        },
     }
 
 
 def section_shown(part: Value) -> dict[str, Any]:
     """One section by the names of the settings file."""
     return {
-        key.display: section_shown(getattr(part, name))
-        if is_section(key.type)
-        else _plain(getattr(part, name))
+        key.display: _shown(key.type, getattr(part, name))
         for name, key in _by_name(type(part)).items()
     }
 
 
 def _by_name(cls: type[Value]) -> Mapping[str, Key]:
     return {key.name: key for key in shape(cls).values()}
+
+
+def _shown(annotation: Any, value: Any) -> Any:
+    if is_section(annotation):
+        return section_shown(value)
+    if sections_of(annotation):
+        return [section_shown(one) for one in value]
+    return _plain(value)
 
 
 def _plain(value: Any) -> Any:
