@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from msgspec.structs import replace as replace_value
 
 from funnel.api.ending import ended_by_signals
-from funnel.api.http import HttpDoor, make_api
+from funnel.api.http import HttpDoor, Inside, make_api
 from funnel.api.listen import Door, connections_allowed, listen
 from funnel.api.settings import LIMITS, Connections, Limits
 from funnel.auth.keys import read_or_make
@@ -36,6 +36,7 @@ from funnel.logs import set_up
 from funnel.metrics import Metrics
 from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
+from funnel.service.callers import Callers
 from funnel.service.dispatch import Dispatch
 from funnel.service.hub import Hub
 from funnel.service.ids import ids
@@ -132,6 +133,11 @@ class Opening:
             plugin.make(self._config.part(plugin), self.host)
         )
 
+    async def callers(self, tokens: Tokens) -> Callers:
+        """Whoever the settings know; identities that they say nothing of are None."""
+        opened = [await self.open("identity", name) for name in names("identity")]
+        return Callers([one for one in opened if one], tokens)
+
     async def storage(self) -> Router:
         opened: list[Storage] = [await self.open("storage", name) for name in names("storage")]
         return Router(opened)
@@ -167,6 +173,7 @@ class Parts:
     database: Database
     backend: Backend
     tasks: TaskService
+    callers: Callers
     hub: Hub
     storage: Router
     metrics: Metrics
@@ -183,6 +190,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         tokens = Tokens(read_or_make(_keys_of(config)), now)
         opening = Opening(stack, config)
         database: Database = await opening.open("database", config.database)
+        callers = await opening.callers(tokens)
         storage = await opening.storage()
         worker, runtime = await opening.worker(database, storage)
         watch = Watch(runtime, opening.host.metrics)
@@ -210,7 +218,10 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             config=config,
             database=database,
             backend=backend,
-            tasks=TaskService(submit, database, config.server.task_access),
+            tasks=TaskService(
+                submit, database, config.server.task_access, config.server.foreign_task
+            ),
+            callers=callers,
             hub=Hub(database, most=_waiting(config.server)),
             storage=storage,
             metrics=opening.host.metrics,
@@ -243,7 +254,8 @@ async def serve(config: Config) -> None:
             door = Door(_api(parts, info), _connections(config.server), parts.hub.close)
             rpc_door = _rpc_door(parts, info)
             rpc_port = rpc_door.listen(host, config.server.rpc_port)
-            _warn_of_strangers(config.server, sockets)
+            if not parts.callers.are_known:
+                _warn_of_strangers(config.server, sockets)
             log.info("serving TES at http://%s:%d", host, sockets[0].getsockname()[1])
             log.info("serving gRPC at %s:%d", host, rpc_port)
             _tire_less()
@@ -332,12 +344,15 @@ def _info(parts: Parts) -> ServiceInfo:
 
 def _api(parts: Parts, info: ServiceInfo) -> HttpDoor:
     return make_api(
-        tasks=parts.tasks,
-        database=parts.database,
-        hub=parts.hub,
-        info=info,
-        metrics=parts.metrics,
-        limits=_limits(parts.config.server),
+        Inside(
+            tasks=parts.tasks,
+            callers=parts.callers,
+            database=parts.database,
+            hub=parts.hub,
+            info=info,
+            metrics=parts.metrics,
+        ),
+        _limits(parts.config.server),
     )
 
 
@@ -345,6 +360,7 @@ def _rpc_door(parts: Parts, info: ServiceInfo) -> RpcDoor:
     """Loaded here, since gRPC takes its time and a worker without a server needs none."""
     door: RpcDoor = import_module("funnel.api.grpc.services").make_door(
         tasks=parts.tasks,
+        identify=parts.callers.caller_of,
         info=info,
         metrics=parts.metrics,
         limits=_limits(parts.config.server),
@@ -360,6 +376,7 @@ def _limits(settings: ServerSettings) -> Limits:
         message=settings.max_message_size,
         body_seconds=settings.body_timeout.total_seconds(),
         no_store=settings.disable_http_cache,
+        open_metrics=settings.open_metrics,
     )
 
 

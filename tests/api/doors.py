@@ -9,13 +9,14 @@ from typing import Any
 import httpx
 
 from funnel.api.connection import Serve
-from funnel.api.http import make_api
+from funnel.api.http import HttpDoor, Inside, make_api
 from funnel.api.listen import Door
 from funnel.api.settings import Connections, Limits
-from funnel.core.access import TaskAccess
+from funnel.core.access import ForeignTask, TaskAccess
 from funnel.core.info import TES_TYPE, Organization, ServiceInfo
 from funnel.metrics import Metrics
 from funnel.ports import Database, unheard
+from funnel.service.callers import Callers
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.service.tasks import TaskService
@@ -40,19 +41,31 @@ def door(
     metrics: Metrics | None = None,
     limits: Limits = LIMITS,
     hub: Hub | None = None,
-) -> Serve:
-    parameters = frozenset({"vmsize", "max_attempts", "retry_on"})
-    submit = Submit(
-        database, queue="local", parameters=parameters, new_id=new_id, now=lambda: EPOCH
-    )
-    return make_api(
-        tasks=TaskService(submit, database, TaskAccess.ALL),
+    *,
+    callers: Callers | None = None,
+    tasks: TaskService | None = None,
+) -> HttpDoor:
+    inside = Inside(
+        tasks=tasks or tasks_of(database),
+        callers=callers or Callers(),
         database=database,
         hub=hub or Hub(database),
         info=INFO,
         metrics=metrics or Metrics(),
-        limits=limits,
     )
+    return make_api(inside, limits)
+
+
+def tasks_of(
+    database: Database,
+    access: TaskAccess = TaskAccess.ALL,
+    foreign: ForeignTask = ForeignTask.NOT_FOUND,
+) -> TaskService:
+    parameters = frozenset({"vmsize", "max_attempts", "retry_on"})
+    submit = Submit(
+        database, queue="local", parameters=parameters, new_id=new_id, now=lambda: EPOCH
+    )
+    return TaskService(submit, database, access, foreign)
 
 
 @asynccontextmanager

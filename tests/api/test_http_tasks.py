@@ -235,7 +235,7 @@ async def test_only_administrators_may_delete(http: httpx.AsyncClient) -> None:
     await http.post(f"/v1/tasks/{made}:cancel")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("funnel.api.request.ANYONE", Caller(name="ann"))
+        patch.setattr("funnel.api.gate.ANYONE", Caller(name="ann"))
         answer = await http.delete(f"/v1/tasks/{made}")
     assert (answer.status_code, answer.json()["code"]) == (403, "PERMISSION_DENIED")
     assert await listed(http) == [made]

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from funnel.api.answer import Answer, Reply
 from funnel.api.connection import Serve
-from funnel.api.http import make_api
+from funnel.api.http import Inside, make_api
 from funnel.api.listen import Door
 from funnel.api.request import Request
 from funnel.api.settings import Connections
@@ -26,6 +26,7 @@ from funnel.database.sqlite import Settings, make
 from funnel.metrics import Metrics
 from funnel.plugins import Host
 from funnel.ports import Database, unheard
+from funnel.service.callers import Callers
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.service.tasks import TaskService
@@ -149,13 +150,15 @@ async def _serving(database: Database, kind: Callable[[Serve], Serve]) -> AsyncG
     submit = Submit(
         database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
     )
-    app = make_api(
+    inside = Inside(
         tasks=TaskService(submit, database, TaskAccess.ALL),
+        callers=Callers(),
         database=database,
         hub=Hub(database),
         info=INFO,
         metrics=Metrics(),
     )
+    app = make_api(inside)
     listener = socket.create_server(("127.0.0.1", 0))
     door = Door(kind(app), Connections(), unheard)
     serving = asyncio.create_task(door.serve([listener]))

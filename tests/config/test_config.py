@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from funnel.cli.settings import SettingsCommand
 from funnel.config import Config, load
 from funnel.config.config import read
 from funnel.config.reading import Reader
 from funnel.config.shape import Key, display, shape
-from funnel.config.show import section_shown
+from funnel.config.show import section_shown, show
 from funnel.config.sources import from_text
 from funnel.core.access import TaskAccess
 from funnel.core.error import Invalid
@@ -148,12 +149,43 @@ def test_misspelt_names_are_mistakes_in_what_is_ignored_too() -> None:
     ]
 
 
-def test_an_open_server_with_passwords_in_its_file_says_so() -> None:
-    found = config("Server: {BasicAuth: [{User: a, Password: b}], TaskAccess: owner}")
+def test_users_are_a_list_of_sections_from_a_file_or_as_json() -> None:
+    text = "Server: {BasicAuth: [{User: a, Password: b}, {user: c, password: 0, ADMIN: yes}]}"
+    users = config(text).server.basic_auth
+    assert [(one.user, one.password.reveal(), one.admin) for one in users] == [
+        ("a", "b", False),
+        ("c", "0", True),
+    ]
+    as_json = '[{"User": "a", "Password": "b"}, {"User": "c", "Password": 0, "Admin": true}]'
+    assert load(environ={"FUNNEL__SERVER__BASIC_AUTH": as_json}).server.basic_auth == users
+
+
+@pytest.mark.parametrize(
+    "given", ["secret", "[secret]", '[{"User": "a", "Password": "secret"', '"secret"', "{}"]
+)
+def test_what_is_wrong_with_a_list_of_users_is_not_quoted(given: str) -> None:
+    with pytest.raises(Invalid, match=r"Server\.BasicAuth expected a") as caught:
+        load(environ={"FUNNEL__SERVER__BASIC_AUTH": given})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_misspelt_name_in_a_list_is_told_with_its_place() -> None:
+    assert refused("Server: {BasicAuth: [{User: a, Password: b}, {Usr: c}]}")[0] == (
+        "Server.BasicAuth[1].Usr is not a setting, did you mean User? (funnel.yaml)"
+    )
+
+
+def test_users_are_shown_without_their_passwords_and_have_no_flag() -> None:
+    found = show(config("Server: {BasicAuth: [{User: a, Password: b}]}"))
+    assert found["Server"]["BasicAuth"] == [{"User": "a", "Password": "***", "Admin": False}]
+    assert not [flag for flag in SettingsCommand("x").flags if "BasicAuth" in flag.path]
+
+
+def test_access_without_accounts_is_warned_of() -> None:
+    found = config("Server: {TaskAccess: owner}")
     assert found.server.task_access is TaskAccess.OWNER
     assert found.warnings == (
-        "Server.BasicAuth is not supported yet: everybody who can reach the server may use it",
-        "Server.TaskAccess Owner is not supported yet: it is All",
+        "Server.TaskAccess is Owner, but there are no accounts: everybody is the same user",
     )
 
 

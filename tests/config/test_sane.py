@@ -6,6 +6,7 @@ from funnel.config.config import read
 from funnel.config.sources import from_text
 from funnel.core.error import Invalid
 
+COSTLY = "$argon2id$v=19$m=4194304,t=1,p=1$UUSZvy0ejB5EgjxuLQyf0A$c29tZXRoaW5n"
 REFUSED = {
     "Server: {HTTPPort: 65536}": r"Server\.HTTPPort",
     "Server: {HTTPPort: -1}": r"Server\.HTTPPort",
@@ -44,6 +45,13 @@ REFUSED = {
     "Docker: {Profile: none}": r"Docker\.Profile expected one of",
     "Docker: {PidsLimit: 0}": r"Docker\.PidsLimit is 0",
     "Docker: {Timeout: 0s}": r"Docker\.Timeout and",
+    "Server: {BasicAuth: [{Password: x}]}": r"Server\.BasicAuth\[0\]\.User is empty",
+    "Server: {BasicAuth: [{User: 'a:b', Password: x}]}": r"BasicAuth\[0\]\.User has a colon",
+    "Server: {BasicAuth: [{User: a}]}": r"BasicAuth\[0\]\.Password is empty",
+    "Server: {BasicAuth: [{User: a, Password: $2b$10$abc}]}": r"Password is a hash of another kind",
+    "Server: {BasicAuth: [{User: a, Password: $argon2id$v=19$m=1}]}": r"Password is cut off",
+    f"Server: {{BasicAuth: [{{User: a, Password: '{COSTLY}'}}]}}": r"Password takes 4194304 KiB",
+    "Server: {BasicAuth: [{User: a, Password: x}, {User: a, Password: y}]}": r"2 users named 'a'",
 }
 
 

@@ -3,31 +3,30 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from doors import INFO
+from doors import INFO, tasks_of
 from grpc.aio import Channel, insecure_channel
 
 from funnel.api.grpc.door import GrpcDoor
 from funnel.api.grpc.services import make_door
 from funnel.api.settings import Limits
-from funnel.core.access import TaskAccess
 from funnel.metrics import Metrics
 from funnel.ports import Database
-from funnel.service.submit import Submit
+from funnel.service.callers import Callers
 from funnel.service.tasks import TaskService
 from funnel.service.together import alongside
-from funnel.testing.build import EPOCH, new_id
-
-PARAMETERS = frozenset({"vmsize", "max_attempts", "retry_on"})
 
 
 def door(
-    database: Database, metrics: Metrics | None = None, limits: Limits | None = None
+    database: Database,
+    metrics: Metrics | None = None,
+    limits: Limits | None = None,
+    *,
+    callers: Callers | None = None,
+    tasks: TaskService | None = None,
 ) -> GrpcDoor:
-    submit = Submit(
-        database, queue="local", parameters=PARAMETERS, new_id=new_id, now=lambda: EPOCH
-    )
     return make_door(
-        tasks=TaskService(submit, database, TaskAccess.ALL),
+        tasks=tasks or tasks_of(database),
+        identify=(callers or Callers()).caller_of,
         info=INFO,
         metrics=metrics or Metrics(),
         limits=limits or Limits(),

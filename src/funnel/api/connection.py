@@ -52,6 +52,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport = cast("asyncio.Transport", None)
+        self._peer = ""
         self._has_place = True
         self._later: deque[Request] = deque()
         """Requests that wait for their turn."""
@@ -70,6 +71,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         # Who does not take all of an answer is stuck, and has no other meanwhile.
         self._transport.set_write_buffer_limits(high=0)
         if not self._crowd.enter(self, self._loop.time()):
@@ -181,6 +183,7 @@ class Connection(asyncio.Protocol):
         )
         # What comes after the body is no part of them.
         self._headers = []
+        request.peer = self._peer
         request.version = self._parser.get_http_version()
         request.stays = self._parser.should_keep_alive() and self._has_place
         request.expects = (

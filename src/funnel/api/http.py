@@ -4,20 +4,25 @@ import asyncio
 import logging
 import math
 import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from funnel.api.about import AboutDoor
 from funnel.api.answer import Answer, Reply, broken, no_such_method, no_such_path, refusal
 from funnel.api.errors import NoAnswer
+from funnel.api.gate import Gate
 from funnel.api.live import LiveDoor
+from funnel.api.operations import OPEN_METRICS, OPERATIONS
 from funnel.api.request import Gone, Request
-from funnel.api.routes import Endpoint, Route, Routes
+from funnel.api.routes import Route, Routes
 from funnel.api.settings import LIMITS, Limits
 from funnel.api.tes import TaskDoor
-from funnel.core.error import FunnelError
+from funnel.core.error import FunnelError, Unauthenticated
 from funnel.core.info import ServiceInfo
 from funnel.metrics import Metrics
 from funnel.ports import Live, Overview, Tasks
+from funnel.service.callers import Callers
 from funnel.service.hub import Hub
 from funnel.service.tasks import TaskService
 
@@ -31,32 +36,44 @@ class Known(Tasks, Live, Overview, Protocol):
     """What is asked of a database by those who follow tasks or count them."""
 
 
-def make_api(
-    *,
-    tasks: TaskService,
-    database: Known,
-    hub: Hub,
-    info: ServiceInfo,
-    metrics: Metrics,
-    limits: Limits = LIMITS,
-) -> "HttpDoor":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """What the door leads to."""
+
+    tasks: TaskService
+    callers: Callers
+    database: Known
+    hub: Hub
+    info: ServiceInfo
+    metrics: Metrics
+
+
+def make_api(inside: Inside, limits: Limits = LIMITS) -> "HttpDoor":
     """Everything that a server answers to."""
-    about = AboutDoor(info, database, metrics)
-    live = LiveDoor(tasks, database, hub)
-    door = TaskDoor(tasks, limits, live)
+    metrics, hub = inside.metrics, inside.hub
+    about = AboutDoor(inside.info, inside.database, metrics)
+    live = LiveDoor(inside.tasks, inside.database, hub)
+    door = TaskDoor(inside.tasks, limits, live)
     metrics.watch_watchers(lambda: hub.waiting)
     tes = {**about.tes_routes(), **door.routes(), **live.routes()}
     routes = Routes(tes, about.own_routes())
-    return HttpDoor(routes, metrics, limits)
+    gate = Gate(inside.callers, OPEN_METRICS if limits.open_metrics else OPERATIONS)
+    return HttpDoor(routes, gate, metrics, limits)
 
 
 class HttpDoor:
     """Finds the endpoint, turns what it raises into answers, and counts."""
 
-    def __init__(self, routes: Routes, metrics: Metrics, limits: Limits) -> None:
+    def __init__(self, routes: Routes, gate: Gate, metrics: Metrics, limits: Limits) -> None:
         self._routes = routes
+        self._gate = gate
         self._metrics = metrics
         self._limits = limits
+
+    @property
+    def routes(self) -> Mapping[str, Collection[str]]:
+        """The methods of each route, by its template."""
+        return {route.template: route.methods for route in self._routes}
 
     async def __call__(self, request: Request, reply: Reply) -> None:
         """Raises `Gone` when the client does not wait for the answer."""
@@ -73,13 +90,10 @@ class HttpDoor:
         self._metrics.answered(route.template, request.method, answer.status, seconds)
 
     async def _answer(self, route: Route, request: Request) -> Answer:
-        endpoint = _endpoint(route, request.method)
-        if route is NOWHERE:
-            return no_such_path(request.path)
-        if endpoint is None:
-            return no_such_method(request.method, _allowed(route))
         try:
-            return await endpoint(request)
+            return await self._answer_of(route, request)
+        except Unauthenticated as error:
+            return self._gate.refusal(error)
         except FunnelError as error:
             return refusal(error)
         except asyncio.CancelledError:
@@ -93,9 +107,15 @@ class HttpDoor:
             log.exception("request %s, %s %r", request_id, request.method, request.path)
             return broken(request_id)
 
-
-def _endpoint(route: Route, method: str) -> Endpoint | None:
-    return route.methods.get("GET" if method == "HEAD" else method)
+    async def _answer_of(self, route: Route, request: Request) -> Answer:
+        method = "GET" if request.method == "HEAD" else request.method
+        await self._gate.let_in(request, route.template, method)
+        if route is NOWHERE:
+            return no_such_path(request.path)
+        if method not in route.methods:
+            return no_such_method(request.method, _allowed(route))
+        self._gate.demand_row(route.template, method)
+        return await route.methods[method](request)
 
 
 def _allowed(route: Route) -> set[str]:

@@ -51,14 +51,14 @@ class LiveDoor:
         """Return when there is nothing to wait for any more, whatever the reason."""
         wait = read_wait(request)
         until = self._teller.until(
-            task_id_of(request), self._scope(request), wait.states, wait.seconds
+            task_id_of(request), await self._scope(request), wait.states, wait.seconds
         )
         await patiently(request, until, seconds=wait.seconds)
 
     async def logs(self, request: Request) -> Answer:
         asked, task_id = read_log(request), task_id_of(request)
         attempt = await log.choose(
-            self._source, task_id, self._scope(request), asked.attempt, asked.executor
+            self._source, task_id, await self._scope(request), asked.attempt, asked.executor
         )
         which = log.Which(
             task_id=task_id, attempt=attempt, executor=asked.executor, stream=asked.stream
@@ -74,7 +74,7 @@ class LiveDoor:
     async def events(self, request: Request) -> Answer:
         mark, resumed = read_mark(request)
         task_id = task_id_of(request)
-        await self._source.get(task_id, View.MINIMAL, self._scope(request))
+        await self._source.get(task_id, View.MINIMAL, await self._scope(request))
         news = self._teller.of_task(task_id, mark)
         first = await anext(news, None)
         if resumed and first and isinstance(first.what, State):
@@ -83,14 +83,15 @@ class LiveDoor:
         return _stream(request, first, news)
 
     async def all_events(self, request: Request) -> Answer:
-        scope = self._scope(request)
+        scope = self._tasks.scope(request.caller, Operation.FOLLOW_TASKS)
         mark, resumed = read_mark(request)
         position = mark.position if resumed else await self._source.newest()
         news = self._teller.of_all(scope, position)
         return _stream(request, await anext(news, None), news)
 
-    def _scope(self, request: Request) -> Scope:
-        return self._tasks.scope(request.caller, Operation.FOLLOW_TASKS)
+    async def _scope(self, request: Request) -> Scope:
+        task_id = task_id_of(request)
+        return await self._tasks.scope_for(task_id, request.caller, Operation.FOLLOW_TASKS)
 
 
 def _stream(request: Request, first: Told | None, news: AsyncGenerator[Told]) -> Answer:

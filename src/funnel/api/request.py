@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 
-from funnel.core.access import ANYONE, Caller
+from funnel.core.access import Caller
 from funnel.core.error import FunnelError
 
 
@@ -31,6 +31,7 @@ class Request:
             "is_whole",
             "method",
             "path",
+            "peer",
             "query",
             "size",
         ),
@@ -57,7 +58,10 @@ class Request:
         self.expects = False
         """Whether the client sends the body only when it is told to go on."""
         self.wanted = wanted
-        self.caller: Caller = ANYONE
+        self.caller: Caller
+        """Known once the request was let in; there is none before, not even nobody."""
+        self.peer = ""
+        """The address that it comes from."""
         self.task_id = ""
         """That in the path, where there is one."""
         self.deadline = math.inf

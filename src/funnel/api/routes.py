@@ -37,11 +37,15 @@ class Routes:
     """
 
     def __init__(self, tes: Mapping[str, Route], own: Mapping[str, Route]) -> None:
+        self._all = (*tes.values(), *own.values())
         self._exact = dict(_exact(tes, own))
         self._parents = frozenset(f"{prefix}/tasks" for prefix in PREFIXES)
         self._task = tes["/tasks/{id}"]
         self._cancel = tes["/tasks/{id}:cancel"]
         self._below = {name: tes[f"/tasks/{{id}}/{name}"] for name in BELOW}
+
+    def __iter__(self) -> Iterator[Route]:
+        return iter(self._all)
 
     def find(self, path: str) -> tuple[Route, str] | None:
         """The route and the task's id, where there is one in the path."""

@@ -26,6 +26,8 @@ class Limits(Value, kw_only=True):
     turn_seconds: float = 1.0
     """For the turn of a request to come; then its caller is asked to try again later."""
     no_store: bool = True
+    open_metrics: bool = False
+    """Metrics are for everybody."""
 
 
 LIMITS: Final = Limits()

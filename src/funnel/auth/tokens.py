@@ -52,6 +52,11 @@ class Tokens:
     def of_node(self, name: str, lasts: timedelta) -> Secret:
         return self._signed(Kind.NODE, name, 0, lasts)
 
+    @property
+    def challenge(self) -> str:
+        """None is told to users: they have no such tokens."""
+        return ""
+
     async def identify(self, credentials: Credentials) -> Caller | None:
         scheme, _, token = credentials.authorization.partition(" ")
         return self.caller(token.strip()) if scheme.lower() == "bearer" else None

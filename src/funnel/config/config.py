@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from funnel.auth import basic
+from funnel.config import accounts
 from funnel.config.known import OWN, root, sections
 from funnel.config.reading import Partial, Reader, build, merged
 from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET, SINKS
@@ -13,7 +15,6 @@ from funnel.config.sane import problems
 from funnel.config.sections import Logger, RPCClient, Server, Top
 from funnel.config.shape import near
 from funnel.config.sources import Flags, Tree, from_environment, from_file, from_flags
-from funnel.core.access import TaskAccess
 from funnel.core.error import Invalid, Problem
 from funnel.core.value import Value
 from funnel.plugins import Plugin, names
@@ -73,7 +74,11 @@ def read(sources: Sequence[tuple[str, Tree]]) -> Config:
         ]
     )
     _refuse([problem for reader in readers for problem in reader.problems])
-    ignored = [_warning(path) for reader in readers for path in reader.ignored]
+    ignored = [
+        f"{path} is not supported yet and is ignored"
+        for reader in readers
+        for path in reader.ignored
+    ]
     return _config(given, known, ignored)
 
 
@@ -82,8 +87,6 @@ def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence
     _refuse(tuple(problems(parts)))
     chosen, more = _chosen(given)
     server, rpc = _as(Server, parts), _as(RPCClient, parts)
-    if server.task_access is not TaskAccess.ALL:
-        more.append(f"Server.TaskAccess {server.task_access} is not supported yet: it is All")
     if not rpc.server_address:
         rpc = replace(rpc, server_address=f"{server.host_name}:{server.rpc_port}")
     return Config(
@@ -95,8 +98,13 @@ def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence
         rpc_client=rpc,
         logger=_as(Logger, parts),
         worker=_as(WorkerSettings, parts),
-        parts={name: part for name, part in parts.items() if name not in OWN},
-        warnings=(*warnings, *more),
+        parts={
+            **{name: part for name, part in parts.items() if name not in OWN},
+            "Server.BasicAuth": basic.Settings(server.basic_auth),
+            "Server.OidcAuth": server.oidc_auth,
+            "Server.ProxyAuth": server.proxy_auth,
+        },
+        warnings=(*warnings, *more, *accounts.warnings(server)),
     )
 
 
@@ -145,12 +153,6 @@ def _writers(top: Top, warnings: list[str]) -> list[str]:
             what = f"{name!r} is not known{near(name, ('log', *SINKS))}"
             raise Invalid(f"EventWriters: {what}", (Problem("EventWriters", what),))
     return used
-
-
-def _warning(path: str) -> str:
-    if path in {"Server.BasicAuth", "Server.OidcAuth"}:
-        return f"{path} is not supported yet: everybody who can reach the server may use it"
-    return f"{path} is not supported yet and is ignored"
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

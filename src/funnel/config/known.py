@@ -9,7 +9,7 @@ from funnel.core.value import Value
 from funnel.plugins import find, names
 from funnel.service.worker import WorkerSettings
 
-KINDS: Final = ("database", "compute", "runtime", "storage")
+KINDS: Final = ("database", "compute", "runtime", "storage", "identity")
 
 OWN: Final[Mapping[str, type[Value]]] = {
     "Server": Server,
@@ -20,9 +20,9 @@ OWN: Final[Mapping[str, type[Value]]] = {
 
 
 def plugin_sections() -> Mapping[str, type[Value]]:
-    """The sections of the plugins that are installed."""
+    """The sections of the plugins that are installed; a dotted one is part of another's."""
     plugins = [find(kind, name) for kind in KINDS for name in names(kind)]
-    return {one.section: one.settings for one in plugins if one.section}
+    return {one.section: one.settings for one in plugins if one.section and "." not in one.section}
 
 
 def sections() -> Mapping[str, type[Value]]:

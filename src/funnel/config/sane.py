@@ -5,6 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from funnel.config import accounts
+from funnel.config.sections import Server
 from funnel.core.error import Problem
 from funnel.core.value import Value
 
@@ -16,6 +18,8 @@ def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
     yield from _times(parts["Server"])
     yield from _places(parts)
     yield from _slots(parts.get("Local"))
+    if isinstance(server := parts["Server"], Server):
+        yield from accounts.problems(server)
 
 
 def _times(server: Any) -> Iterator[Problem]:

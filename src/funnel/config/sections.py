@@ -6,8 +6,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from funnel.auth.settings import BasicCredential, OidcAuth, ProxyAuth
 from funnel.config.shape import display
-from funnel.core.access import TaskAccess
+from funnel.core.access import ForeignTask, TaskAccess
 from funnel.core.value import Some, Value
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -71,7 +72,15 @@ class Server(Value, kw_only=True, rename=display):
     token_key_file: str = ""
     """Keys that sign the tokens of workers and nodes, one a line; empty: beside the database."""
     task_access: TaskAccess = TaskAccess.ALL
-    """Whose tasks a user may see. Only All is supported yet."""
+    """Whose tasks a user may see, cancel and delete, once there are accounts."""
+    foreign_task: ForeignTask = ForeignTask.NOT_FOUND
+    """The answer about a task that the user may not see: as of one that is not there, or 403."""
+    basic_auth: tuple[BasicCredential, ...] = ()
+    """Users with passwords."""
+    oidc_auth: OidcAuth = OidcAuth()
+    proxy_auth: ProxyAuth = ProxyAuth()
+    open_metrics: bool = False
+    """Answer /metrics to everybody, though there are accounts."""
     task_retention: timedelta | None = None
     """How long tasks are kept after their end, such as 30d; disabled: for ever."""
 

@@ -45,6 +45,13 @@ class TaskAccess(StrEnum):
     OWNER_OR_ADMIN = "OwnerOrAdmin"
 
 
+class ForeignTask(StrEnum):
+    """What is said about a task that the user may not see: as of one that is not there, or so."""
+
+    NOT_FOUND = "NotFound"
+    DENIED = "Denied"
+
+
 class Operation(StrEnum):
     """All that can be asked of a server; what is not here cannot be asked."""
 

@@ -28,6 +28,11 @@ class Credentials(Value, kw_only=True):
 class Identity(Protocol):
     """One way to say who one is."""
 
+    @property
+    def challenge(self) -> str:
+        """How clients are told of it, for `WWW-Authenticate`; empty: they need not know."""
+        ...
+
     async def identify(self, credentials: Credentials) -> Caller | None:
         """
         None where nothing is said in this way.

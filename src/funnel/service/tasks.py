@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from funnel.core.access import Caller, Operation, TaskAccess, demand, scope_of
-from funnel.core.query import Listing, Query, Scope, View
+from funnel.core.access import Caller, ForeignTask, Operation, TaskAccess, demand, scope_of
+from funnel.core.error import Denied, NotFound
+from funnel.core.query import EVERYONE, Listing, Query, Scope, View
 from funnel.core.state import State
 from funnel.core.task import Spec, Task, TaskId
 from funnel.ports import Documents, Tasks
@@ -18,15 +19,40 @@ class Known(Tasks, Documents, Protocol):
 class TaskService:
     """Every call raises `Denied` for a caller who may never make it."""
 
-    def __init__(self, submit: Submit, known: Known, access: TaskAccess) -> None:
+    def __init__(
+        self,
+        submit: Submit,
+        known: Known,
+        access: TaskAccess,
+        foreign: ForeignTask = ForeignTask.NOT_FOUND,
+    ) -> None:
         self._submit = submit
         self._known = known
         self._access = access
+        self._foreign = foreign
 
     def scope(self, caller: Caller, operation: Operation) -> Scope:
         """Whose tasks the caller may do this with."""
         demand(caller, operation)
         return scope_of(caller, self._access)
+
+    async def scope_for(self, task_id: TaskId, caller: Caller, operation: Operation) -> Scope:
+        """
+        In which the task is looked for; what is not in it is not found.
+
+        Raises `Denied` for somebody else's task where that is to be told from one that is absent.
+        """
+        scope = self.scope(caller, operation)
+        if scope != EVERYONE and self._foreign is ForeignTask.DENIED:
+            await self._deny(task_id, scope)
+        return scope
+
+    async def _deny(self, task_id: TaskId, scope: Scope) -> None:
+        try:
+            await self._known.get(task_id, View.MINIMAL, scope)
+        except NotFound:
+            await self._known.get(task_id, View.MINIMAL, EVERYONE)
+            raise Denied("this task is somebody else's") from None
 
     async def create(self, spec: Spec, caller: Caller, *, key: str = "") -> TaskId:
         """The id, as soon as the task is on disk. Raises `Invalid`, `Conflict`, `Busy`."""
@@ -35,12 +61,12 @@ class TaskService:
 
     async def get(self, task_id: TaskId, view: View, caller: Caller) -> Task:
         """Raises `NotFound` for a task that is absent or somebody else's, alike."""
-        scope = self.scope(caller, Operation.GET_TASK)
+        scope = await self.scope_for(task_id, caller, Operation.GET_TASK)
         return await self._known.get(task_id, view, scope)
 
     async def show(self, task_id: TaskId, view: View, caller: Caller) -> bytes:
         """The same as TES JSON."""
-        scope = self.scope(caller, Operation.GET_TASK)
+        scope = await self.scope_for(task_id, caller, Operation.GET_TASK)
         return await self._known.show(task_id, view, scope)
 
     async def list_tasks(self, ask: Callable[[Scope], Query], caller: Caller) -> Listing:
@@ -49,9 +75,12 @@ class TaskService:
 
     async def cancel(self, task_id: TaskId, caller: Caller) -> State:
         """The state afterwards; CANCELED, or that in which the task had ended before."""
-        return await self._submit.cancel(task_id, self.scope(caller, Operation.CANCEL_TASK))
+        scope = await self.scope_for(task_id, caller, Operation.CANCEL_TASK)
+        return await self._submit.cancel(task_id, scope)
 
     async def delete(self, task_id: TaskId, caller: Caller) -> None:
         """Raises `NotFound`, and `InvalidTransition` for a task that has not ended."""
-        demand(caller, Operation.DELETE_TASK)
+        scope = await self.scope_for(task_id, caller, Operation.DELETE_TASK)
+        if scope != EVERYONE:
+            await self._known.get(task_id, View.MINIMAL, scope)
         await self._submit.delete(task_id)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from grpc.aio import ServicerContext
 
-from funnel.core.access import ANYONE, Caller, Operation, demand
+from funnel.core.access import Caller, Operation, demand
 from funnel.core.error import Denied
 from funnel.ports import Credentials
 
@@ -37,15 +37,10 @@ def caller() -> Caller:
     return _CALLER.get()
 
 
-async def anyone(_credentials: Credentials) -> Caller:
-    """Without accounts everybody is the same; credentials that were sent are ignored."""
-    return ANYONE
-
-
 class Entrance:
     """The one place where what a call brings along becomes a caller."""
 
-    def __init__(self, identify: Identify = anyone) -> None:
+    def __init__(self, identify: Identify) -> None:
         self._identify = identify
 
     async def let_in(self, method: str, context: ServicerContext[Any, Any]) -> None:

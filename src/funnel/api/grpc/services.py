@@ -1,7 +1,7 @@
 """Everything that is served over gRPC."""
 
 from funnel.api.grpc.door import GrpcDoor, Service
-from funnel.api.grpc.entrance import Entrance
+from funnel.api.grpc.entrance import Entrance, Identify
 from funnel.api.grpc.guard import Guard
 from funnel.api.grpc.tasks import TaskServicer
 from funnel.api.settings import Limits
@@ -14,6 +14,7 @@ from funnel.wire.gen.tes_pb2_grpc import add_TaskServiceServicer_to_server
 def make_door(
     *,
     tasks: TaskService,
+    identify: Identify,
     info: ServiceInfo,
     metrics: Metrics,
     limits: Limits,
@@ -26,5 +27,5 @@ def make_door(
             TaskServicer(tasks, info, limits),
         ),
     ]
-    guard = Guard(Entrance(), metrics, limits.answer_seconds)
+    guard = Guard(Entrance(identify), metrics, limits.answer_seconds)
     return GrpcDoor(services, guard, limits)
