@@ -11,7 +11,7 @@ import pytest
 from asking import STEP, listed
 from doors import client, door
 
-from funnel.client.http import Client
+from funnel.client.http import AsyncClient
 from funnel.core.error import Conflict
 from funnel.database.sqlite import Settings, make
 from funnel.plugins import Host
@@ -126,11 +126,11 @@ async def test_our_client_creates_once_though_the_answer_is_lost(port: int) -> N
 
     between = await asyncio.start_server(carry, "127.0.0.1", 0)
     where = between.sockets[0].getsockname()[1]
-    async with between, Client(f"127.0.0.1:{where}") as opened:
+    async with between, AsyncClient(f"127.0.0.1:{where}") as opened:
         task_id = await opened.create(spec())
     assert lost == 0
-    async with Client(f"127.0.0.1:{port}") as opened:
-        assert [task.id for task in (await opened.list_tasks()).tasks] == [task_id]
+    async with AsyncClient(f"127.0.0.1:{port}") as opened:
+        assert [task.id async for task in opened.list()] == [task_id]
         assert await opened.create(spec(), key="mine") == await opened.create(spec(), key="mine")
         with pytest.raises(Conflict):
             await opened.create(spec(name="other"), key="mine")

@@ -22,6 +22,6 @@ def call(
 ) -> Call:
     """Without any server; see `Call.at`."""
     monkeypatch.chdir(tmp_path)
-    for name in ("FUNNEL_SERVER", "FUNNEL_SERVER_USER", "FUNNEL_SERVER_PASSWORD"):
-        monkeypatch.delenv(name, raising=False)
+    for end in ("", "_USER", "_PASSWORD", "_TOKEN", "_CA_FILE"):
+        monkeypatch.delenv(f"FUNNEL_SERVER{end}", raising=False)
     return Call(monkeypatch, capsys)

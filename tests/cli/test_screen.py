@@ -3,7 +3,7 @@ import io
 import pytest
 
 from funnel.cli.screen import CLEAR, LOST, Screen
-from funnel.cli.tail import Piece
+from funnel.client.tail import Piece
 from funnel.core.container import Stream
 
 

@@ -1,15 +1,12 @@
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from datetime import timedelta
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from scripted import Server, client, error
 
 from funnel.client.address import address
-from funnel.client.http import TRIES, Client, Filter
+from funnel.client.http import TRIES, AsyncClient
 from funnel.core.error import (
     Conflict,
     Denied,
@@ -17,6 +14,7 @@ from funnel.core.error import (
     Invalid,
     NotFound,
     TooLarge,
+    Unauthenticated,
     Unavailable,
 )
 from funnel.core.query import View
@@ -26,41 +24,6 @@ from funnel.testing.build import spec
 
 GO_ON = "t"
 WORD = "pä"
-
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Server:
-    """Answers with what it was given, one after another, and remembers what it was asked."""
-
-    def __init__(self, *answers: web.Response | Answer) -> None:
-        self._answers = list(answers)
-        self.asked: list[web.Request] = []
-        self.bodies: list[bytes] = []
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(request)
-        self.bodies.append(await request.read())
-        one = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(one, web.Response):
-            return web.Response(status=one.status, body=one.body, headers=one.headers)
-        return await one(request)
-
-
-@asynccontextmanager
-async def client(
-    server: Server, *, suffix: str = "", patience: timedelta = timedelta(seconds=30)
-) -> AsyncGenerator[Client]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", server.answer)
-    async with TestServer(app) as running:
-        url = str(running.make_url("/")).rstrip("/") + suffix
-        async with Client(url, timeout=patience) as opened:
-            yield opened
-
-
-def error(status: int, text: str) -> web.Response:
-    return web.json_response({"error": text, "code": "X"}, status=status)
 
 
 async def test_a_task_is_created_with_a_key_of_its_own() -> None:
@@ -95,7 +58,7 @@ async def test_tries_come_to_an_end() -> None:
     ("status", "kind"),
     [
         (400, Invalid),
-        (401, Denied),
+        (401, Unauthenticated),
         (403, Denied),
         (404, NotFound),
         (409, Conflict),
@@ -145,7 +108,7 @@ async def test_an_answer_that_takes_too_long_is_an_error() -> None:
         return web.Response()
 
     server = Server(slow)
-    async with client(server, patience=timedelta(milliseconds=50)) as opened:
+    async with client(server, patience=0.05) as opened:
         with pytest.raises(Unavailable, match="does not answer"):
             await opened.get("t")
         over.set()
@@ -153,7 +116,7 @@ async def test_an_answer_that_takes_too_long_is_an_error() -> None:
 
 
 async def test_no_server_at_all_is_told_with_the_way_out() -> None:
-    async with Client("127.0.0.1:1") as opened:
+    async with AsyncClient("127.0.0.1:1") as opened:
         with pytest.raises(Unavailable) as caught:
             await opened.get("t")
     assert str(caught.value) == (
@@ -178,21 +141,25 @@ async def test_nulls_and_unknown_fields_of_other_servers_are_read() -> None:
 
 async def test_filters_and_pages_are_asked_for_in_tes_words() -> None:
     server = Server(web.json_response({"next_page_token": "n"}))
-    which = Filter(state=State.RUNNING, name_prefix="p q", tags=(("a", "1"), ("b", "")))
+    tags = [("a", "1"), ("b", "")]
     async with client(server) as opened:
-        page = await opened.list_tasks(which, view=View.BASIC, page_size=3, page_token=GO_ON)
-        await opened.list_tasks()
+        page = await anext(
+            opened.pages(
+                state=State.RUNNING, tags=tags, name_prefix="p q", page_size=3, page_token=GO_ON
+            )
+        )
+        await anext(opened.pages(view=View.MINIMAL))
     assert (page.tasks, page.next_page_token) == ((), "n")
     assert list(server.asked[0].query.items()) == [
         ("view", "BASIC"),
         ("page_size", "3"),
-        ("page_token", GO_ON),
         ("state", "RUNNING"),
         ("name_prefix", "p q"),
         ("tag_key", "a"),
         ("tag_value", "1"),
         ("tag_key", "b"),
         ("tag_value", ""),
+        ("page_token", GO_ON),
     ]
     assert dict(server.asked[1].query) == {"view": "MINIMAL"}
 
@@ -226,9 +193,9 @@ async def test_who_is_asking_is_said_only_when_it_is_known() -> None:
     async with client(server) as opened:
         await opened.get("t")
         base = opened.server.shown
-        async with Client(base, user="ann", password=WORD) as named:
+        async with AsyncClient(base, user="ann", password=WORD) as named:
             await named.get("t")
-        async with Client(base.replace("//", "//bob:p%40@")) as named:
+        async with AsyncClient(base.replace("//", "//bob:p%40@")) as named:
             await named.get("t")
             assert named.server.shown == base
     said = [request.headers.get("Authorization") for request in server.asked]

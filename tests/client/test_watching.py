@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from funnel.client.events import TRIES, News, NoStreams
-from funnel.client.http import Client
+from funnel.client.http import AsyncClient
 from funnel.core.error import FunnelError, Unavailable
 from funnel.core.query import View
 from funnel.core.state import State
@@ -19,7 +19,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def client(*answers: Answer) -> AsyncGenerator[tuple[Client, list[web.Request]]]:
+async def client(*answers: Answer) -> AsyncGenerator[tuple[AsyncClient, list[web.Request]]]:
     """The last answer is given again and again."""
     asked: list[web.Request] = []
     left = chain(answers, repeat(answers[-1]))
@@ -30,7 +30,7 @@ async def client(*answers: Answer) -> AsyncGenerator[tuple[Client, list[web.Requ
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
-    async with TestServer(app) as server, Client(str(server.make_url("/"))) as opened:
+    async with TestServer(app) as server, AsyncClient(str(server.make_url("/"))) as opened:
         yield opened, asked
 
 
@@ -75,18 +75,18 @@ def event(number: int, kind: str = "logged", text: str = "x") -> bytes:
 END = b'event: end\ndata: {"state":"COMPLETE"}\n\n'
 
 
-async def hear(opened: Client) -> list[News]:
-    return [one async for one in opened.events("t")]
+async def hear(opened: AsyncClient) -> list[News]:
+    return [one async for one in opened.told("t")]
 
 
 async def test_a_server_that_waits_is_asked_no_more_than_it_must_be() -> None:
     async with client(task(State.QUEUED), task(State.RUNNING)) as (opened, asked):
-        found = await opened.wait("t", until={State.RUNNING}, view=View.BASIC)
+        found = await opened.wait("t", until={State.RUNNING}, view=View.MINIMAL)
     assert found.state is State.RUNNING
     assert [dict(one.query) for one in asked] == [
-        {"view": "BASIC"},
+        {"view": "MINIMAL"},
         {
-            "view": "BASIC",
+            "view": "MINIMAL",
             "wait": "30s",
             "until": "CANCELED,COMPLETE,EXECUTOR_ERROR,PREEMPTED,RUNNING,SYSTEM_ERROR",
         },
@@ -97,16 +97,15 @@ async def test_a_server_that_does_not_wait_is_asked_again_after_a_pause() -> Non
     queued, done = (task(one, waited=False) for one in (State.QUEUED, State.COMPLETE))
     async with client(queued, queued, queued, done) as (opened, asked):
         began = asyncio.get_running_loop().time()
-        assert (await opened.wait("t")).state is State.COMPLETE
+        assert (await opened.wait("t", view=View.MINIMAL)).state is State.COMPLETE
         assert asyncio.get_running_loop().time() - began > 0.1
     assert len(asked) == 4
 
 
 async def test_an_answer_that_comes_too_soon_does_not_make_us_ask_without_pause() -> None:
     async with client(task(State.QUEUED), task(State.QUEUED)) as (opened, asked):
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await opened.wait("t")
+        with pytest.raises(TimeoutError, match=r"task t takes longer than 0\.5 s"):
+            await opened.wait("t", timeout=0.5)
     assert len(asked) < 8
 
 
@@ -114,7 +113,7 @@ async def test_an_answer_that_comes_too_soon_does_not_make_us_ask_without_pause(
 async def test_where_a_wait_is_refused_a_plain_look_goes_on(status: int) -> None:
     refuses = task(State.QUEUED, status=status)
     async with client(task(State.QUEUED), refuses, task(State.CANCELED)) as (opened, asked):
-        assert (await opened.wait("t")).state is State.CANCELED
+        assert (await opened.wait("t", view=View.MINIMAL)).state is State.CANCELED
     assert ["wait" in one.query for one in asked] == [False, True, False]
 
 

@@ -255,13 +255,13 @@ async def test_an_empty_command_cannot_start(runtime: Runtime) -> None:
     for command in ((), ("",), ("", "id")):
         with pytest.raises(CannotStart) as failure:
             await runtime.create(container(*command))
-        assert failure.value.code == 127
+        assert failure.value.exit_code == 127
 
 
 async def test_a_workdir_that_is_a_file_cannot_start(runtime: Runtime) -> None:
     with pytest.raises(CannotStart, match="/etc/passwd is not a directory") as failure:
         await started(runtime, container("true", workdir="/etc/passwd"))
-    assert failure.value.code == 126
+    assert failure.value.exit_code == 126
 
 
 async def test_what_is_not_here_is_the_engines_fault(runtime: Runtime) -> None:

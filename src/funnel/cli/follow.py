@@ -7,15 +7,15 @@ from contextlib import aclosing
 import click
 
 from funnel.cli.ending import ending, exit_code
-from funnel.cli.hearing import seen
 from funnel.cli.screen import Screen, screen_below_ids
-from funnel.client.http import Client
+from funnel.client.hearing import seen
+from funnel.client.http import AsyncClient
 from funnel.core.state import State
 from funnel.core.task import Task, TaskId
 from funnel.service.together import alongside
 
 
-async def follow(client: Client, ids: Sequence[TaskId]) -> int:
+async def follow(client: AsyncClient, ids: Sequence[TaskId]) -> int:
     """Show what one task prints, or how many of several have ended; the first exit code but 0."""
     screen = screen_below_ids()
     try:
@@ -31,7 +31,7 @@ async def follow(client: Client, ids: Sequence[TaskId]) -> int:
     return next((code for code in map(exit_code, tasks) if code), 0)
 
 
-async def _watch(client: Client, task_id: TaskId, screen: Screen) -> Task:
+async def _watch(client: AsyncClient, task_id: TaskId, screen: Screen) -> Task:
     far = ""
     clock = asyncio.get_running_loop().time
     began = clock()
@@ -50,9 +50,9 @@ async def _watch(client: Client, task_id: TaskId, screen: Screen) -> Task:
     return await client.get(task_id)
 
 
-async def _count(client: Client, ids: Sequence[TaskId], screen: Screen) -> list[Task]:
+async def _count(client: AsyncClient, ids: Sequence[TaskId], screen: Screen) -> list[Task]:
     left = [asyncio.create_task(client.wait(one)) for one in ids]
     for done, one in enumerate(asyncio.as_completed(left)):
         screen.below(f"{done} of {len(ids)} tasks have ended")
         await one
-    return list(await asyncio.gather(*(client.get(one) for one in ids)))
+    return list(await asyncio.gather(*left))

@@ -4,7 +4,7 @@ import re
 import sys
 from typing import Final, TextIO
 
-from funnel.cli.tail import Piece
+from funnel.client.tail import Piece
 from funnel.core.container import Stream
 
 CLEAR: Final = "\r\x1b[K"

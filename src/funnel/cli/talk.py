@@ -1,14 +1,13 @@
 """Which server a command talks to."""
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from funnel.client.address import DEFAULT
 
-DEFAULT = "http://localhost:8000"
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def server_option(command: F) -> F:
@@ -23,7 +22,6 @@ def server_option(command: F) -> F:
 
 
 def chosen(server: str | None) -> str:
-    """The server that was named for a command, for its group, or in the environment."""
+    """The server that was named for a command or for its group; else none."""
     ctx = click.get_current_context(silent=True)
-    named = server or (ctx.obj if ctx else None) or os.environ.get("FUNNEL_SERVER")
-    return str(named or DEFAULT)
+    return server or (ctx.obj if ctx else None) or ""

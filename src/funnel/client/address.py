@@ -18,8 +18,16 @@ class Address(Value, kw_only=True):
     shown: str
     """Without the base path and without a password."""
     user: str = ""
-    password: Secret = Secret("")
+    password: Secret = Secret()
+    token: Secret = Secret()
+    ca_file: str = ""
+    """The authorities to trust for https, in PEM, instead of those of the system."""
     local: bool = False
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody can read on the way what is said."""
+        return self.base.startswith("https:")
 
 
 def address(text: str) -> Address:

@@ -1,18 +1,25 @@
 """Questions to a server over HTTP, and what can go wrong with them."""
 
+import logging
+import ssl
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 import aiohttp
 from msgspec import DecodeError, json
 
 from funnel.client.address import Address
 from funnel.client.answer import failure, without_nulls
-from funnel.core.error import FunnelError, Unavailable
+from funnel.client.environment import variable
+from funnel.core.error import FunnelError, Invalid, Unavailable
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +32,29 @@ class Question:
 
 
 class Connection:
-    """Raises the errors of `core.error`; repeats nothing."""
+    """Raises the errors of `core.error`; repeats nothing. `timeout` is in seconds."""
 
-    def __init__(self, server: Address, *, timeout: timedelta, most: int) -> None:
+    def __init__(self, server: Address, *, timeout: float, most: int) -> None:
         self.server = server
-        self._session = aiohttp.ClientSession(
-            headers=_who(server) if server.user else None,
-            timeout=aiohttp.ClientTimeout(total=timeout.total_seconds(), sock_connect=10),
-            connector=aiohttp.TCPConnector(limit=most),
-            trust_env=not server.local,
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
+        self._most = most
+        self._who = _who(server)
+        self._trust = _trust(server)
+        if self._who and not (server.local or server.private):
+            log.warning("whoever listens can read the credentials for %s: use https", server.shown)
+
+    @cached_property
+    def _session(self) -> aiohttp.ClientSession:
+        """Of the event loop that asks first."""
+        return aiohttp.ClientSession(
+            headers=self._who,
+            timeout=self._timeout,
+            connector=aiohttp.TCPConnector(limit=self._most, ssl=self._trust),
+            trust_env=not self.server.local,
         )
 
     async def close(self) -> None:
+        """For good, and at once where nothing was asked yet."""
         await self._session.close()
 
     async def ask(self, question: Question) -> tuple[Mapping[str, str], Any]:
@@ -45,20 +63,21 @@ class Connection:
             async with self._session.request(**self._request(question)) as answer:
                 text = await answer.read()
         if answer.status >= 300:
-            raise failure(self.server, answer.status, text)
+            raise failure(self.server, answer.status, answer.headers, text)
         return answer.headers, _decoded(self.server, text)
 
     @asynccontextmanager
     async def hear(
-        self, question: Question, *, silence: timedelta
+        self, question: Question, *, silence: float
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """An answer without end, which must not be silent for longer than this."""
-        timeout = aiohttp.ClientTimeout(sock_connect=10, sock_read=silence.total_seconds())
+        """An answer without end, which must not be silent for more seconds than this."""
+        timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=silence)
         with self._explained():
             request = self._session.request(**self._request(question), timeout=timeout)
             async with request as answer:
                 if answer.status >= 300:
-                    raise failure(self.server, answer.status, await answer.read())
+                    text = await answer.read()
+                    raise failure(self.server, answer.status, answer.headers, text)
                 yield answer
 
     def _request(self, question: Question) -> dict[str, Any]:
@@ -76,15 +95,31 @@ class Connection:
             yield
         except TimeoutError as error:
             raise Unavailable(f"{self.server.shown} does not answer, try again later") from error
+        except aiohttp.ClientSSLError as error:
+            raise FunnelError(_untrusted(self.server, error)) from error
         except aiohttp.ClientConnectorError as error:
             raise Unavailable(_unreachable(self.server)) from error
         except aiohttp.ClientError as error:
             raise Unavailable(f"{self.server.shown} broke off: {error}") from error
 
 
-def _who(server: Address) -> Mapping[str, str]:
+def _who(server: Address) -> Mapping[str, str] | None:
+    if server.token:
+        return {"Authorization": f"Bearer {server.token.reveal()}"}
+    if not server.user:
+        return None
     named = f"{server.user}:{server.password.reveal()}".encode()
     return {"Authorization": "Basic " + b64encode(named).decode()}
+
+
+def _trust(server: Address) -> ssl.SSLContext | bool:
+    if not (server.ca_file and server.private):
+        return True
+    try:
+        return ssl.create_default_context(cafile=server.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        words = error.strerror or "not PEM"
+        raise Invalid(f"cannot read the authorities in {server.ca_file}: {words}") from error
 
 
 def _decoded(server: Address, text: bytes) -> Any:
@@ -92,6 +127,13 @@ def _decoded(server: Address, text: bytes) -> Any:
         return without_nulls(json.decode(text)) if text.strip() else {}
     except DecodeError:
         raise FunnelError(f"{server.shown} does not speak TES: its answer is not JSON") from None
+
+
+def _untrusted(server: Address, error: aiohttp.ClientSSLError) -> str:
+    return (
+        f"cannot talk to {server.shown} in private: {error.args[-1]};"
+        f" name the authority that it has its certificate from in {variable('ca_file')}"
+    )
 
 
 def _unreachable(server: Address) -> str:

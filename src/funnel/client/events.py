@@ -1,23 +1,22 @@
 """Hearing what happens to a task, from a server that tells it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
 
 from msgspec import json
 
 from funnel.client.connection import Connection, Question
-from funnel.client.waiting import jittered
+from funnel.client.waiting import rest
 from funnel.core.backoff import delays
 from funnel.core.error import Busy, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.value import Value
 
-SILENCE: Final = timedelta(seconds=45)
-"""The server says every 15 s at least that it is still there."""
+SILENCE: Final = 45.0
+"""Seconds; the server says every 15 at least that it is still there."""
 TRIES: Final = 4
 PATIENT_TRIES: Final = 60
 """For some minutes, where something was heard before."""
@@ -31,20 +30,27 @@ class NoStreams(FunnelError):
 
 
 class News(Value):
-    """One event; `id` is the place to go on from."""
+    """
+    Something that happened to a task; `id` is the place to go on from.
+
+    `kind` is one of created, accepted, statechanged, requeued, executorstarted, executorexited,
+    outputsstored, metadataadded, logged and, where output is asked for, printed.
+    """
 
     id: str
     kind: str
-    data: dict[str, Any]
+    data: Mapping[str, Any]
 
 
-async def events(connection: Connection, question: Question) -> AsyncGenerator[News]:
+async def events(
+    connection: Connection, question: Question, after: str = ""
+) -> AsyncGenerator[News]:
     """
     What a stream tells until it says that it is at its end, over as many connections as it takes.
 
     Raises `NoStreams` where the question is not understood, or too many ask it.
     """
-    pauses, last, ended = _pauses(TRIES), "", False
+    pauses, last, ended = _pauses(TRIES), after, False
     while not ended:
         try:
             async with aclosing(_heard(connection, question, last)) as hearing:
@@ -98,4 +104,4 @@ async def _pause(pauses: Iterator[float], missing: FunnelError) -> None:
     pause = next(pauses, None)
     if pause is None:
         raise missing
-    await asyncio.sleep(jittered(pause))
+    await asyncio.sleep(rest(missing, pause))

@@ -11,7 +11,17 @@ class Problem(Value):
 
 
 class FunnelError(Exception):
-    """Something went wrong."""
+    """
+    Something went wrong.
+
+    What a client raises for the answer of a server has the HTTP `status` of that answer (0 over
+    gRPC), the `code` by which the server names it, as in NOT_FOUND, and in `retry_after` the
+    seconds after which the server says to try again. Elsewhere they are empty.
+    """
+
+    status: int = 0
+    code: str = ""
+    retry_after: float = 0.0
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or type(self).__doc__)
@@ -73,10 +83,10 @@ class CannotStart(FunnelError):
     """
     The container cannot start because of what the task asks.
 
-    `code` is 126 for a command that cannot be run and 127 for one that is not there, as a
+    `exit_code` is 126 for a command that cannot be run and 127 for one that is not there, as a
     shell has them.
     """
 
-    def __init__(self, message: str, code: int) -> None:
+    def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.code = code
+        self.exit_code = exit_code

@@ -362,7 +362,7 @@ class Run:
         bench, index = self._bench, self._index
         message = "the container cannot start"
         why = bench.logged(index, message, Level.ERROR, error=str(error))
-        return self._unstarted(error.code, why, {key(index, NEVER_RAN): YES})
+        return self._unstarted(error.exit_code, why, {key(index, NEVER_RAN): YES})
 
     def _unstarted(self, code: int, why: Logged, told: Mapping[str, str]) -> tuple[Change, ...]:
         bench, index = self._bench, self._index

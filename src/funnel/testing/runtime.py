@@ -61,7 +61,7 @@ class RuntimeSuite:
         try:
             container_id = await self.started(runtime, container)
         except CannotStart as error:
-            return Exited(code=error.code, reason=str(error))
+            return Exited(code=error.exit_code, reason=str(error))
         return await runtime.wait(container_id)
 
     async def test_a_container_writes_and_ends(

@@ -14,8 +14,9 @@ from funnel.cli.run.flags import RunCommand, given
 from funnel.cli.run.scatter import scattered, text_of
 from funnel.cli.specs import checked
 from funnel.cli.talk import server_option
-from funnel.client.http import Client
+from funnel.client.http import AsyncClient
 from funnel.core.error import FunnelError
+from funnel.core.query import View
 from funnel.core.task import Spec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -88,7 +89,7 @@ def run(ctx: click.Context, /, **flags: Any) -> None:
     ctx.exit(talk(flags["server"], lambda client: _run(client, specs, flags)))
 
 
-async def _run(client: Client, specs: Sequence[Spec], flags: dict[str, Any]) -> int:
+async def _run(client: AsyncClient, specs: Sequence[Spec], flags: dict[str, Any]) -> int:
     await asyncio.gather(*(_over(client, one) for one in flags["wait_for"]))
     made = await asyncio.gather(*(client.create(one) for one in specs))
     for task_id in made:
@@ -102,9 +103,9 @@ async def _run(client: Client, specs: Sequence[Spec], flags: dict[str, Any]) -> 
         raise
 
 
-async def _over(client: Client, task_id: str) -> None:
+async def _over(client: AsyncClient, task_id: str) -> None:
     """How it ended does not matter, and neither does whether it was ever there."""
     try:
-        await client.wait(task_id)
+        await client.wait(task_id, view=View.MINIMAL)
     except FunnelError as error:
         click.echo(f"Warning: not waiting for {task_id}: {error}", err=True)

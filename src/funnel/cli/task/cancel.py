@@ -6,7 +6,7 @@ import click
 
 from funnel.cli.talk import server_option
 from funnel.cli.task.each import each
-from funnel.client.http import Client
+from funnel.client.http import AsyncClient
 
 
 @click.command("cancel")
@@ -14,4 +14,4 @@ from funnel.client.http import Client
 @server_option
 def cancel(ids: Sequence[str], server: str | None) -> None:
     """Cancel tasks; those that have ended stay as they are."""
-    each(server, ids, Client.cancel)
+    each(server, ids, AsyncClient.cancel)

@@ -10,7 +10,7 @@ import click
 from funnel.cli.client import talk
 from funnel.cli.specs import read_specs, specs_of
 from funnel.cli.talk import server_option
-from funnel.client.http import Client
+from funnel.client.http import AsyncClient
 from funnel.core.task import Spec, TaskId
 
 
@@ -32,7 +32,7 @@ def create(files: Sequence[Path], server: str | None) -> None:
     if not specs:
         raise click.UsageError("no task given: name a file, or pipe JSON into the command")
 
-    async def deed(client: Client) -> list[TaskId]:
+    async def deed(client: AsyncClient) -> list[TaskId]:
         return list(await asyncio.gather(*(client.create(spec) for spec in specs)))
 
     for task_id in talk(server, deed):

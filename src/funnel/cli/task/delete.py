@@ -6,7 +6,7 @@ import click
 
 from funnel.cli.talk import server_option
 from funnel.cli.task.each import each
-from funnel.client.http import Client
+from funnel.client.http import AsyncClient
 
 
 @click.command("delete")
@@ -18,4 +18,4 @@ def delete(ids: Sequence[str], server: str | None) -> None:
 
     The files that they have stored stay where they are. Not every TES server can do this.
     """
-    each(server, ids, Client.delete)
+    each(server, ids, AsyncClient.delete)

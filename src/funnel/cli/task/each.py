@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import click
 
 from funnel.cli.client import talk
-from funnel.client.http import Client
+from funnel.client.http import AsyncClient
 from funnel.core.error import FunnelError
 
 
 def each(
-    server: str | None, ids: Sequence[str], deed: Callable[[Client, str], Awaitable[None]]
+    server: str | None, ids: Sequence[str], deed: Callable[[AsyncClient, str], Awaitable[None]]
 ) -> None:
     """
     Do it to all of them, printing `{}` for each that it is done to.
@@ -20,7 +20,7 @@ def each(
     with what was wrong.
     """
 
-    async def all_deeds(client: Client) -> list[FunnelError | None]:
+    async def all_deeds(client: AsyncClient) -> list[FunnelError | None]:
         return list(await asyncio.gather(*(_tried(deed(client, one)) for one in ids)))
 
     errors = [error for error in talk(server, all_deeds) if error]

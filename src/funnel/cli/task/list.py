@@ -1,6 +1,7 @@
 """`funnel task list`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from funnel.cli.client import talk
 from funnel.cli.output import for_people, print_json, print_table, task_row
 from funnel.cli.talk import server_option
 from funnel.cli.words import STATES, output_option, pairs, view_option
-from funnel.client.http import Client, Filter
+from funnel.client.http import AsyncClient
 from funnel.core.query import Page, View
 from funnel.core.state import State
 from funnel.core.value import Value
@@ -56,15 +57,14 @@ def list_tasks(**given: Any) -> None:
         click.echo("There are more: add --all, or --page-token " + page.next_page_token, err=True)
 
 
-async def _found(client: Client, asked: Asked) -> Page:
-    if not asked.all_pages:
-        return await _first(_pages(client, asked, asked.page_size))
-    pages = _pages(client, asked, asked.page_size or MOST)
-    tasks = [task async for page in pages for task in page.tasks]
-    return Page(tasks=tuple(tasks))
+async def _found(client: AsyncClient, asked: Asked) -> Page:
+    async with aclosing(_pages(client, asked)) as pages:
+        if not asked.all_pages:
+            return await _first(pages)
+        return Page(tasks=tuple([task async for page in pages for task in page.tasks]))
 
 
-async def _first(pages: AsyncIterator[Page]) -> Page:
+async def _first(pages: AsyncGenerator[Page]) -> Page:
     """With anything on it: a server may give up a page after a while, empty or not."""
     page = Page(tasks=())
     async for page in pages:
@@ -73,21 +73,12 @@ async def _first(pages: AsyncIterator[Page]) -> Page:
     return page
 
 
-async def _pages(client: Client, asked: Asked, size: int | None) -> AsyncIterator[Page]:
-    token = asked.page_token
-    while True:
-        page = await _page(client, asked, size, token)
-        yield page
-        token = page.next_page_token
-        if not token:
-            return
-
-
-async def _page(client: Client, asked: Asked, size: int | None, token: str) -> Page:
-    which = Filter(
+def _pages(client: AsyncClient, asked: Asked) -> AsyncGenerator[Page]:
+    return client.pages(
         state=State(asked.state.upper()) if asked.state else None,
-        name_prefix=asked.name_prefix,
         tags=pairs("--tag", asked.tag),
+        name_prefix=asked.name_prefix,
+        view=View(asked.view.upper()),
+        page_size=asked.page_size or (MOST if asked.all_pages else None),
+        page_token=asked.page_token,
     )
-    view = View(asked.view.upper())
-    return await client.list_tasks(which, view=view, page_size=size, page_token=token)

@@ -1,7 +1,6 @@
 """`funnel task logs`."""
 
 import sys
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -9,13 +8,12 @@ import click
 from msgspec import convert
 
 from funnel.cli.client import talk
-from funnel.cli.hearing import seen
 from funnel.cli.screen import Screen
-from funnel.cli.tail import Piece, Tail
 from funnel.cli.talk import server_option
-from funnel.client.http import Client
+from funnel.client.hearing import pieces
+from funnel.client.http import AsyncClient
+from funnel.client.tail import Piece
 from funnel.core.container import Stream
-from funnel.core.query import View
 from funnel.core.value import Value
 
 
@@ -58,20 +56,9 @@ def logs(**given: Any) -> None:
     talk(asked.server, lambda client: _logs(client, asked))
 
 
-async def _logs(client: Client, asked: Asked) -> None:
+async def _logs(client: AsyncClient, asked: Asked) -> None:
     screen = Screen(sys.stdout, sys.stderr)
-    async with aclosing(_pieces(client, asked)) as pieces:
-        async for piece in pieces:
+    async with aclosing(pieces(client, asked.task_id, follow=asked.follow)) as told:
+        async for piece in told:
             if asked.wants(piece):
                 screen.print(piece)
-
-
-async def _pieces(client: Client, asked: Asked) -> AsyncGenerator[Piece]:
-    if not asked.follow:
-        for piece in Tail().see(await client.get(asked.task_id, View.FULL)):
-            yield piece
-        return
-    async with aclosing(seen(client, asked.task_id)) as told:
-        async for pieces, _ in told:
-            for piece in pieces:
-                yield piece

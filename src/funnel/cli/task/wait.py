@@ -7,8 +7,9 @@ import click
 
 from funnel.cli.client import talk
 from funnel.cli.talk import server_option
-from funnel.client.http import Client
+from funnel.client.http import AsyncClient
 from funnel.core.error import FunnelError
+from funnel.core.query import View
 from funnel.core.state import State
 
 
@@ -18,8 +19,8 @@ from funnel.core.state import State
 def wait(ids: Sequence[str], server: str | None) -> None:
     """Wait until all tasks have ended; fails when one of them has failed."""
 
-    async def deed(client: Client) -> list[State]:
-        tasks = await asyncio.gather(*(client.wait(one) for one in ids))
+    async def deed(client: AsyncClient) -> list[State]:
+        tasks = await asyncio.gather(*(client.wait(one, view=View.MINIMAL) for one in ids))
         return [task.state for task in tasks]
 
     states = zip(ids, talk(server, deed), strict=True)

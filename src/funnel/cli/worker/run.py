@@ -14,8 +14,8 @@ from funnel.cli.output import print_json
 from funnel.cli.screen import Screen
 from funnel.cli.settings import SettingsCommand
 from funnel.cli.specs import read_specs, specs_of
-from funnel.cli.tail import Tail
 from funnel.cli.words import config_option
+from funnel.client.tail import Tail
 from funnel.config import Config
 from funnel.core.error import Invalid
 from funnel.core.task import Spec, Task

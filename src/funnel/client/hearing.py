@@ -2,14 +2,13 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import convert
 
-from funnel.cli.tail import Piece, Tail
 from funnel.client.events import News, NoStreams
-from funnel.client.http import Client
-from funnel.client.waiting import looks
+from funnel.client.tail import Piece, Tail
+from funnel.client.waiting import Looker, looks
 from funnel.core import output
 from funnel.core.container import Stream
 from funnel.core.event import Created, ExecutorStarted, Logged, Requeued, StateChanged
@@ -27,12 +26,39 @@ Seen: TypeAlias = tuple[Sequence[Piece], str]
 """Text that is new, and how far the task is now."""
 
 
-async def seen(client: Client, task_id: str) -> AsyncGenerator[Seen]:
+class Teller(Looker, Protocol):
+    def told(self, task_id: str, *, output: bool = ...) -> AsyncGenerator[News]:
+        """What happens to a task that is there; raises `NoStreams` where it is not told."""
+        ...
+
+
+async def pieces(client: Teller, task_id: str, *, follow: bool) -> AsyncGenerator[Piece]:
+    """What a task has printed and its system log; with `follow`, until it has ended."""
+    if not follow:
+        for piece in Tail().see(await client.get(task_id, View.FULL)):
+            yield piece
+        return
+    async with aclosing(seen(client, task_id)) as told:
+        async for new, _ in told:
+            for piece in new:
+                yield piece
+
+
+async def changes(client: Looker, task_id: str) -> AsyncGenerator[News]:
+    """The states in which a task is seen, told as a server would that tells events."""
+    before: State | None = None
+    async for task in looks(client, task_id, View.MINIMAL):
+        if task.state is not before:
+            before = task.state
+            yield News("", "statechanged", {"task_id": task.id, "state": str(before)})
+
+
+async def seen(client: Teller, task_id: str) -> AsyncGenerator[Seen]:
     """All there is to see of a task, until it has ended. Raises `NotFound`."""
     await client.get(task_id, View.MINIMAL)
     hearing = Hearing()
     try:
-        async with aclosing(client.events(task_id, output=True)) as told:
+        async with aclosing(client.told(task_id, output=True)) as told:
             async for news in told:
                 yield hearing.hear(news)
     except NoStreams:

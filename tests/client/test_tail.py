@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.cli.tail import Tail, fresh
+from funnel.client.tail import Tail, fresh
 from funnel.core.container import Stream
 from funnel.core.state import State
 from funnel.core.task import ExecutorLog, Task, TaskId, TaskLog
