@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.metadata import version
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -23,10 +22,12 @@ from funnel.api.ending import ended_by_signals
 from funnel.api.http import HttpDoor, Inside, make_api
 from funnel.api.listen import Door, connections_allowed, listen
 from funnel.api.settings import LIMITS, Connections, Limits
+from funnel.api.tls import Certificates, certificates_of
 from funnel.auth.keys import read_or_make
 from funnel.auth.tokens import Tokens
 from funnel.config import Config
 from funnel.config import Server as ServerSettings
+from funnel.config.exposure import refuse_exposed
 from funnel.core.attempts import asked
 from funnel.core.error import Unavailable
 from funnel.core.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
@@ -73,7 +74,8 @@ def _files_of(config: Config) -> tuple[Path, ...]:
     """The database's and our keys; no task may read them or write over them."""
     path = Path(config.part(sqlite.PLUGIN).path)
     ends = ("", "-wal", "-shm", ".lock", ".reserve")
-    return (*(path.with_name(f"{path.name}{end}") for end in ends), _keys_of(config))
+    database = (path.with_name(f"{path.name}{end}") for end in ends)
+    return (*database, _keys_of(config), *map(Path, filter(None, [config.server.tls.key_file])))
 
 
 def _keys_of(config: Config) -> Path:
@@ -249,14 +251,20 @@ async def serve(config: Config) -> None:
     )
     with ended_by_signals() as ending:
         sockets = listen(config.server.host_name, config.server.http_port)
-        async with server(config) as parts:
+        reached = [str(one.getsockname()[0]) for one in sockets]
+        tls = config.server.tls
+        async with (
+            certificates_of(tls.cert_file, tls.key_file, tls.client_ca_file) as certificates,
+            server(config) as parts,
+        ):
+            refuse_exposed(config.server, reached, has_accounts=parts.callers.are_known)
             host, info = config.server.host_name, _info(parts)
-            door = Door(_api(parts, info), _connections(config.server), parts.hub.close)
-            rpc_door = _rpc_door(parts, info)
+            limits = _connections(config.server)
+            door = Door(_api(parts, info), limits, parts.hub.close, certificates)
+            rpc_door = _rpc_door(parts, info, certificates)
             rpc_port = rpc_door.listen(host, config.server.rpc_port)
-            if not parts.callers.are_known:
-                _warn_of_strangers(config.server, sockets)
-            log.info("serving TES at http://%s:%d", host, sockets[0].getsockname()[1])
+            scheme = "https" if certificates else "http"
+            log.info("serving TES at %s://%s:%d", scheme, host, sockets[0].getsockname()[1])
             log.info("serving gRPC at %s:%d", host, rpc_port)
             _tire_less()
             doors = {door.stop: door.serve(sockets), rpc_door.stop: rpc_door.serve()}
@@ -272,17 +280,6 @@ def _tire_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE, 20, 20)
-
-
-def _warn_of_strangers(settings: ServerSettings, sockets: list[socket.socket]) -> None:
-    reached = [one.getsockname()[0] for one in sockets]
-    if settings.open_access or all(ip_address(one).is_loopback for one in reached):
-        return
-    log.warning(
-        "everybody who reaches %s may run containers here and read all tasks: there are no"
-        " accounts. Listen at localhost, or say with Server.OpenAccess that this is wanted",
-        ", ".join(reached),
-    )
 
 
 async def _until_broken(
@@ -356,7 +353,7 @@ def _api(parts: Parts, info: ServiceInfo) -> HttpDoor:
     )
 
 
-def _rpc_door(parts: Parts, info: ServiceInfo) -> RpcDoor:
+def _rpc_door(parts: Parts, info: ServiceInfo, certificates: Certificates | None) -> RpcDoor:
     """Loaded here, since gRPC takes its time and a worker without a server needs none."""
     door: RpcDoor = import_module("funnel.api.grpc.services").make_door(
         tasks=parts.tasks,
@@ -364,6 +361,7 @@ def _rpc_door(parts: Parts, info: ServiceInfo) -> RpcDoor:
         info=info,
         metrics=parts.metrics,
         limits=_limits(parts.config.server),
+        certificates=certificates,
     )
     return door
 

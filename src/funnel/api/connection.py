@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import httptools
 
 from funnel.api.answer import Reply, refusal
-from funnel.api.crowd import Crowd
+from funnel.api.crowd import Crowd, Guest
 from funnel.api.errors import HeadTooLarge
 from funnel.api.request import Gone, Request
 from funnel.core.error import FunnelError, Invalid, TooLarge, Unavailable
@@ -42,13 +42,15 @@ class Connection(asyncio.Protocol):
     """
     Fills requests, hands each to `serve`, and is where its answer goes (`api.answer.Reply`).
 
-    While a request is answered, those that the client sent after it wait.
+    While a request is answered, those that the client sent after it wait. `before` is who it was
+    until TLS was agreed on.
     """
 
-    def __init__(self, serve: Serve, crowd: Crowd) -> None:
+    def __init__(self, serve: Serve, crowd: Crowd, before: Guest | None = None) -> None:
         self.is_idle = False
         self._serve = serve
         self._crowd = crowd
+        self._before = before
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport = cast("asyncio.Transport", None)
@@ -73,7 +75,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._peer = str((transport.get_extra_info("peername") or ("",))[0])
         # Who does not take all of an answer is stuck, and has no other meanwhile.
-        self._transport.set_write_buffer_limits(high=0)
+        # With TLS nought would always be reached.
+        self._transport.set_write_buffer_limits(high=1 if self._before else 0)
+        if self._before:
+            self._crowd.leave(self._before)
         if not self._crowd.enter(self, self._loop.time()):
             self._serve, self._has_place = _full, False
 
@@ -245,7 +250,8 @@ class Connection(asyncio.Protocol):
     def _part(self) -> None:
         """Close when all of the body has come: who still sends it could not read the answer."""
         self._crowd.quiet(self, self._loop.time())
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
         self._transport.resume_reading()
 
     def _turn_to_next(self) -> None:

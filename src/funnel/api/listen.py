@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from funnel.api.connection import Connection, Serve
-from funnel.api.crowd import Crowd
+from funnel.api.crowd import Crowd, Guest
+from funnel.api.handshake import Handshake
 from funnel.api.settings import Connections
+from funnel.api.tls import Certificates
 from funnel.core.error import Unavailable
 from funnel.service.together import alongside
 
@@ -29,10 +31,18 @@ class Door:
     """
     Takes connections until it is told to stop, and then answers what has arrived.
 
-    `ending` is called when it stops, to send home those who would wait for long.
+    `ending` is called when it stops, to send home those who would wait for long. Without
+    `certificates` it speaks in plain text.
     """
 
-    def __init__(self, serve: Serve, limits: Connections, ending: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        serve: Serve,
+        limits: Connections,
+        ending: Callable[[], None],
+        certificates: Certificates | None = None,
+    ) -> None:
+        self._certificates = certificates
         self.crowd = Crowd(limits)
         self._serve = serve
         self._ending = ending
@@ -76,13 +86,16 @@ class Door:
             await self.crowd.room()
             try:
                 one, _ = await loop.sock_accept(listener)
-                await loop.connect_accepted_socket(self._connection, one)
+                if self._certificates:
+                    Handshake(self.crowd, one, self._certificates.now.context, self._connection)
+                else:
+                    await loop.connect_accepted_socket(self._connection, one)
             except OSError as error:
                 log.warning("a connection could not be taken: %s", error)
                 await asyncio.sleep(PAUSE)
 
-    def _connection(self) -> Connection:
-        return Connection(self._serve, self.crowd)
+    def _connection(self, before: Guest | None = None) -> Connection:
+        return Connection(self._serve, self.crowd, before)
 
 
 def connections_allowed(wanted: int) -> int:

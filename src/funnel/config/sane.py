@@ -16,6 +16,7 @@ NOTHING = timedelta(0)
 def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
     """What is wrong, each with the way out; `parts` are settings by section."""
     yield from _times(parts["Server"])
+    yield from _certificates(parts["Server"])
     yield from _places(parts)
     yield from _slots(parts.get("Local"))
     if isinstance(server := parts["Server"], Server):
@@ -29,12 +30,21 @@ def _times(server: Any) -> Iterator[Problem]:
             yield Problem(setting, "must be longer than nothing, or no client gets through")
 
 
+def _certificates(server: Any) -> Iterator[Problem]:
+    tls = server.tls
+    if tls.cert_file and not tls.key_file:
+        yield Problem("Server.TLS.KeyFile", "is missing: Server.TLS.CertFile needs its key")
+    if not tls.cert_file and (tls.key_file or tls.client_ca_file):
+        yield Problem("Server.TLS.CertFile", "is missing: without it there is no TLS")
+
+
 def _places(parts: Mapping[str, Any]) -> Iterator[Problem]:
     own = {
         "Worker.WorkDir": parts["Worker"].work_dir,
         "SQLite.Path": parts["SQLite"].path,
         "Logger.OutputFile": parts["Logger"].output_file,
         "Server.TokenKeyFile": parts["Server"].token_key_file,
+        "Server.TLS.KeyFile": parts["Server"].tls.key_file,
     }
     for setting in ("Worker.WorkDir", "SQLite.Path"):
         if not own[setting]:

@@ -40,6 +40,17 @@ class Top(Value, kw_only=True, rename=display):
     """Taken for the sake of old files: log has nothing to write yet, and others are ignored."""
 
 
+class TLS(Value, kw_only=True, rename=display):
+    """Certificates, in PEM. New ones are used as soon as the files have changed."""
+
+    cert_file: str = ""
+    """That of the server, with those between it and its root; empty: plain text is spoken."""
+    key_file: str = ""
+    """Its key, without a password."""
+    client_ca_file: str = ""
+    """Who comes to RPCPort must have a certificate by one of these."""
+
+
 class Server(Value, kw_only=True, rename=display):
     """The server's doors."""
 
@@ -52,7 +63,10 @@ class Server(Value, kw_only=True, rename=display):
     rpc_port: Port = 9090
     """Where gRPC is spoken; 0 lets the system choose a free one."""
     open_access: bool = False
-    """Say nothing of it that everybody who reaches the server may use it."""
+    """Let everybody who reaches the server use it: without accounts, on any address."""
+    tls: TLS = TLS()
+    plain_text: bool = False
+    """Take passwords in plain text on any address: where a proxy in front of it speaks TLS."""
     max_connections: Some = 1000
     """Open at once; a new one takes the place of one that is idle, or is told to come again."""
     max_creates: Some = 256

@@ -10,7 +10,7 @@ from msgspec.structs import FieldInfo, fields
 
 from funnel.core.value import Value
 
-ACRONYMS: Final = {"http": "HTTP", "rpc": "RPC", "url": "URL", "id": "ID", "sql": "SQL"}
+ACRONYMS: Final = {one.lower(): one for one in ("CA", "HTTP", "ID", "RPC", "SQL", "TLS", "URL")}
 
 
 @dataclass(frozen=True, slots=True)

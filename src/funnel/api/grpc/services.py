@@ -3,8 +3,10 @@
 from funnel.api.grpc.door import GrpcDoor, Service
 from funnel.api.grpc.entrance import Entrance, Identify
 from funnel.api.grpc.guard import Guard
+from funnel.api.grpc.secure import credentials_of
 from funnel.api.grpc.tasks import TaskServicer
 from funnel.api.settings import Limits
+from funnel.api.tls import Certificates
 from funnel.core.info import ServiceInfo
 from funnel.metrics import Metrics
 from funnel.service.tasks import TaskService
@@ -18,6 +20,7 @@ def make_door(
     info: ServiceInfo,
     metrics: Metrics,
     limits: Limits,
+    certificates: Certificates | None = None,
 ) -> GrpcDoor:
     """A service more is a line more here, and its methods' rows in `entrance`."""
     services = [
@@ -28,4 +31,5 @@ def make_door(
         ),
     ]
     guard = Guard(Entrance(identify), metrics, limits.answer_seconds)
-    return GrpcDoor(services, guard, limits)
+    credentials = credentials_of(certificates) if certificates else None
+    return GrpcDoor(services, guard, limits, credentials=credentials)
