@@ -355,12 +355,12 @@ def _api(parts: Parts, info: ServiceInfo) -> HttpDoor:
 
 def _rpc_door(parts: Parts, info: ServiceInfo, certificates: Certificates | None) -> RpcDoor:
     """Loaded here, since gRPC takes its time and a worker without a server needs none."""
-    door: RpcDoor = import_module("funnel.api.grpc.services").make_door(
-        tasks=parts.tasks,
+    grpc, limits = import_module("funnel.api.grpc.services"), _limits(parts.config.server)
+    door: RpcDoor = grpc.make_door(
+        grpc.make_services(parts.tasks, parts.database, info, limits),
         identify=parts.callers.caller_of,
-        info=info,
         metrics=parts.metrics,
-        limits=_limits(parts.config.server),
+        limits=limits,
         certificates=certificates,
     )
     return door

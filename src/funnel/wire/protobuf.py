@@ -70,11 +70,16 @@ def write_task(task: Task) -> pb.Task:
         volumes=task.volumes,
         tags=task.tags,
         logs=map(_write_log, task.logs),
-        creation_time=_time(task.creation_time),
+        creation_time=write_time(task.creation_time),
     )
     if task.resources is not _NO_RESOURCES and task.resources != _NO_RESOURCES:
         written.resources.CopyFrom(_write_resources(task.resources))
     return written
+
+
+def write_time(at: datetime | None) -> str:
+    """As TES JSON has it; empty for none."""
+    return json.encode(at)[1:-1].decode() if at else ""
 
 
 def _unnamed(task: pb.Task) -> Iterator[Problem]:
@@ -196,15 +201,15 @@ def _write_log(log: TaskLog) -> pb.TaskLog:
         outputs=map(_write_file, log.outputs),
         metadata=log.metadata,
         system_logs=log.system_logs,
-        start_time=_time(log.start_time),
-        end_time=_time(log.end_time),
+        start_time=write_time(log.start_time),
+        end_time=write_time(log.end_time),
     )
 
 
 def _write_executor_log(log: ExecutorLog) -> pb.ExecutorLog:
     return pb.ExecutorLog(
-        start_time=_time(log.start_time),
-        end_time=_time(log.end_time),
+        start_time=write_time(log.start_time),
+        end_time=write_time(log.end_time),
         exit_code=UNKNOWN_EXIT_CODE if log.exit_code is None else log.exit_code,
         stdout=log.stdout,
         stderr=log.stderr,
@@ -213,8 +218,3 @@ def _write_executor_log(log: ExecutorLog) -> pb.ExecutorLog:
 
 def _write_file(one: OutputFileLog) -> pb.OutputFileLog:
     return pb.OutputFileLog(path=one.path, url=one.url, size_bytes=one.size_bytes)
-
-
-def _time(at: datetime | None) -> str:
-    """As TES JSON has it; empty for none."""
-    return json.encode(at)[1:-1].decode() if at else ""

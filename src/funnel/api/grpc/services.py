@@ -1,35 +1,44 @@
 """Everything that is served over gRPC."""
 
+from collections.abc import Sequence
+
 from funnel.api.grpc.door import GrpcDoor, Service
 from funnel.api.grpc.entrance import Entrance, Identify
+from funnel.api.grpc.events import EventServicer
 from funnel.api.grpc.guard import Guard
+from funnel.api.grpc.nodes import SchedulerServicer
 from funnel.api.grpc.secure import credentials_of
 from funnel.api.grpc.tasks import TaskServicer
 from funnel.api.settings import Limits
 from funnel.api.tls import Certificates
 from funnel.core.info import ServiceInfo
 from funnel.metrics import Metrics
+from funnel.service.events import EventService, Known
 from funnel.service.tasks import TaskService
-from funnel.wire.gen.tes_pb2_grpc import add_TaskServiceServicer_to_server
+from funnel.wire.gen.events_pb2_grpc import add_EventServiceServicer_to_server as add_events
+from funnel.wire.gen.scheduler_pb2_grpc import add_SchedulerServiceServicer_to_server as add_nodes
+from funnel.wire.gen.tes_pb2_grpc import add_TaskServiceServicer_to_server as add_tasks
+
+
+def make_services(
+    tasks: TaskService, known: Known, info: ServiceInfo, limits: Limits
+) -> list[Service]:
+    """A service more is a line more here, and its methods' rows in `entrance`."""
+    return [
+        Service("tes.TaskService", add_tasks, TaskServicer(tasks, info, limits)),
+        Service("events.EventService", add_events, EventServicer(EventService(known))),
+        Service("scheduler.SchedulerService", add_nodes, SchedulerServicer()),
+    ]
 
 
 def make_door(
+    services: Sequence[Service],
     *,
-    tasks: TaskService,
     identify: Identify,
-    info: ServiceInfo,
     metrics: Metrics,
     limits: Limits,
     certificates: Certificates | None = None,
 ) -> GrpcDoor:
-    """A service more is a line more here, and its methods' rows in `entrance`."""
-    services = [
-        Service(
-            "tes.TaskService",
-            add_TaskServiceServicer_to_server,
-            TaskServicer(tasks, info, limits),
-        ),
-    ]
     guard = Guard(Entrance(identify), metrics, limits.answer_seconds)
     credentials = credentials_of(certificates) if certificates else None
     return GrpcDoor(services, guard, limits, credentials=credentials)

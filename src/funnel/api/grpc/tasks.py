@@ -16,7 +16,7 @@ from funnel.service.tasks import TaskService
 from funnel.wire.document import read_page
 from funnel.wire.gen import tes_pb2 as pb
 from funnel.wire.gen.tes_pb2_grpc import TaskServiceServicer
-from funnel.wire.protobuf import read_spec, write_task
+from funnel.wire.protobuf import read_spec, write_task, write_time
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
@@ -98,5 +98,7 @@ def write_info(info: ServiceInfo) -> pb.ServiceInfo:
         description=info.description,
         contactUrl=info.contact_url,
         documentationUrl=info.documentation_url,
+        createdAt=write_time(info.created_at),
+        updatedAt=write_time(info.updated_at),
         environment=info.environment,
     )
