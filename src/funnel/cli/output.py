@@ -9,22 +9,12 @@ from msgspec import json
 
 from funnel.client.answer import Json
 from funnel.core.task import Task
+from funnel.wire.message import camel
 
 MAPS: Final = frozenset({"tags", "env", "metadata", "backend_parameters"})
 """Fields whose names below are the user's own."""
 
 FIRST: Final = frozenset({"id", "state"})
-
-
-def camel(name: str) -> str:
-    """
-    The name that the Go Funnel's commands print.
-
-    >>> camel("cpu_cores")
-    'cpuCores'
-    """
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
 
 
 def shown(value: Json) -> Json:
