@@ -39,6 +39,7 @@ from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
 from funnel.service.callers import Callers
 from funnel.service.dispatch import Dispatch
+from funnel.service.feed import begun
 from funnel.service.hub import Hub
 from funnel.service.ids import ids
 from funnel.service.leftovers import clear_forever
@@ -208,7 +209,10 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
         sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
         retention = Retention(database, config.server.task_retention)
+        sinks = {name: await opening.open("sink", name) for name in config.event_writers}
+        deliveries = await begun(database, sinks, opening.host.metrics, config.events_from)
         loops = (
+            *(asyncio.create_task(one.forever()) for one in deliveries),
             asyncio.create_task(watch.forever()),
             asyncio.create_task(dispatch.forever()),
             asyncio.create_task(retention.forever(RETENTION_EVERY)),

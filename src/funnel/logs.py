@@ -15,6 +15,13 @@ LEVELS: Final = {
     "error": logging.ERROR,
 }
 
+NOISY: Final = {
+    "asyncio": logging.WARNING,
+    "aiohttp": logging.WARNING,
+    # While a broker is away it says so ten times a second; we say so, too, at each try.
+    "aiokafka": logging.CRITICAL,
+}
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: `time`, `level`, `ns` (the module), `msg`, and `error` if any."""
@@ -49,5 +56,5 @@ def set_up(*, level: str, formatter: str, output_file: str = "") -> None:
         to = logging.StreamHandler(sys.stderr)
     to.setFormatter(JsonFormatter() if formatter == "json" else TextFormatter())
     logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[to], force=True)
-    for noisy in ("asyncio", "aiohttp"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for noisy, at_least in NOISY.items():
+        logging.getLogger(noisy).setLevel(at_least)

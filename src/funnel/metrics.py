@@ -59,6 +59,7 @@ class Metrics:
         self._nodes()
         self._database()
         self._work()
+        self._sinks()
 
     def exposition(self) -> bytes:
         """In the text format that `CONTENT_TYPE` names."""
@@ -156,6 +157,22 @@ class Metrics:
         self._files.labels(direction).inc()
         self._file_bytes.labels(direction).inc(size_bytes)
 
+    def told(self, sink: str, count: int) -> None:
+        """So many messages are safe with a sink."""
+        self._told.labels(sink).inc(count)
+
+    def sink_behind(self, sink: str, events: int) -> None:
+        """How many events it has not been told yet."""
+        self._behind.labels(sink).set(events)
+
+    def sink_failed(self, sink: str) -> None:
+        """It could not be told, and is tried again."""
+        self._sink_failures.labels(sink).inc()
+
+    def sink_refused(self, sink: str, count: int = 1) -> None:
+        """What it will never take, and was left out."""
+        self._sink_refused.labels(sink).inc(count)
+
     def printed(self, stream: Stream) -> None:
         """One piece of output was written down."""
         self._pieces += 1
@@ -244,3 +261,13 @@ class Metrics:
         )
         self._files = self._counter("files", "Files staged or published.", "direction")
         self._file_bytes = self._counter("file_bytes", "Bytes of those files.", "direction")
+
+    def _sinks(self) -> None:
+        self._told = self._counter("sink_messages", "Messages that are safe with a sink.", "sink")
+        self._behind = self._gauge("sink_lag_events", "Events that a sink has yet to hear.", "sink")
+        self._sink_failures = self._counter(
+            "sink_failures", "Times that a sink could not be told.", "sink"
+        )
+        self._sink_refused = self._counter(
+            "sink_refused", "Messages left out, since a sink will never take them.", "sink"
+        )

@@ -17,7 +17,7 @@ from funnel.core.state import State
 from funnel.core.task import TaskId
 from funnel.ports import Database
 from funnel.service.hub import Hub
-from funnel.testing.build import EPOCH, batch, logged, moved, printed
+from funnel.testing.build import EPOCH, batch, feed, logged, moved, printed
 
 ENDED = Heard("", "end", {"state": "COMPLETE"})
 
@@ -280,7 +280,7 @@ async def test_nothing_is_missed_or_told_twice_while_much_happens(
         living = asyncio.gather(*(life(number) for number in range(200)))
         ids = [int((await anext(news)).id) for _ in range(600)]
         await living
-    assert ids == [one.position for one in await database.unread("r", limit=1000)]
+    assert ids == [one.position for one in await feed(database)]
 
 
 @pytest.mark.parametrize("place", ["x", "1-2", "1-2-3-4-x", "9" * 19, "-1"])

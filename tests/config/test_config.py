@@ -35,7 +35,7 @@ def test_without_anything_the_defaults_count() -> None:
     found = load()
     assert (found.database, found.compute, found.runtime) == ("sqlite", "local", "docker")
     assert (found.server.host_name, found.server.http_port) == ("localhost", 8000)
-    assert found.event_writers == ("log",)
+    assert found.event_writers == ()
     assert found.warnings == ()
 
 

@@ -35,7 +35,7 @@ from funnel.database.packed import Whose, pack, pack_created, read
 from funnel.database.sql import migrations
 from funnel.database.sqlite import PLUGIN, Settings
 from funnel.plugins import Host
-from funnel.testing.build import EPOCH, EVERYONE, MINUTE, batch, created, moved, printed
+from funnel.testing.build import EPOCH, EVERYONE, MINUTE, batch, created, feed, moved, printed
 
 NEW = created(name="n", tags={"a": "b"})
 ID = NEW.task_id
@@ -144,7 +144,7 @@ async def test_rows_from_before_are_read_and_gone_on_with(tmp_path: Path) -> Non
         assert (task.creation_time, task.tags) == (EPOCH, {"a": "b"})
         await database.append(batch(printed(ID, "x"), moved(ID, State.RUNNING)))
         await database.append(batch(moved(ID, State.COMPLETE), Logged(ID, AT, "over")))
-        news = await database.unread("r", limit=100)
+        news = await feed(database)
         assert [one.seq for one in news] == [1, *(seq for seq, _ in KEPT), 15, 16, 17]
         assert [one.position for one in news] == [*range(1, len(news) + 1)]
         assert [one.event for one in news[1:-3]] == [one for _, one in KEPT]

@@ -260,7 +260,8 @@ def test_no_statement_scans_or_sorts_all_tasks(db: sqlite3.Connection) -> None:
     Claims().take(db, "local", 9, 0.0, 0.0)
     changes.append(db, batch(moved(new.created.task_id, State.COMPLETE)), 0.0)
     db.execute(changes.SQL["unfinished"], ("local",)).fetchall()
-    live.unread(db, "kafka", 9)
+    live.mark(db, "kafka")
+    live.events(db, EVERYONE, 0, 9)
     db.set_trace_callback(None)
     assert len(statements) > 200
     for statement in statements:

@@ -42,6 +42,7 @@ from funnel.testing.build import (
     NOTHING,
     accepted,
     created,
+    feed,
     logged,
     moved,
     printed,
@@ -254,7 +255,8 @@ class DatabaseMachine(RuleBasedStateMachine):
             self.runner.run(self.marked(self.mark))
 
     async def unread(self, limit: int) -> list[Recorded]:
-        return [*await self.database.unread("r", limit=limit)]
+        after = await self.database.mark("r") or 0
+        return [*await feed(self.database, after=after, limit=limit)]
 
     async def marked(self, position: int) -> None:
         await self.database.mark_read("r", position)

@@ -11,7 +11,7 @@ from funnel.core.state import State
 from funnel.core.task import TaskId
 from funnel.database.sqlite import PLUGIN, Settings
 from funnel.plugins import Host
-from funnel.testing.build import EPOCH, EVERYONE, MINUTE
+from funnel.testing.build import EPOCH, EVERYONE, MINUTE, feed
 
 HOST = Host(now=lambda: EPOCH, deployment="test")
 LIVES_FOREVER = """
@@ -19,7 +19,7 @@ import asyncio, sys
 from funnel.core.state import State
 from funnel.database.sqlite import PLUGIN, Settings
 from funnel.plugins import Host
-from funnel.testing.build import EPOCH, batch, created, moved, printed
+from funnel.testing.build import EPOCH, batch, created, feed, moved, printed
 
 async def caller(database):
     while True:
@@ -49,7 +49,7 @@ async def test_what_was_answered_survives_a_kill(tmp_path: Path, lines: int) -> 
             assert ORDER.index(task.state) >= ORDER.index(state)
         counts = await database.counts()
         assert sum(counts.values()) >= len(answered)
-        events = await database.unread("r", limit=100_000)
+        events = await feed(database, limit=100_000)
         assert len([one for one in events if one.seq == 1]) == sum(counts.values())
         work = await database.claim("local", limit=100_000, lease=MINUTE)
         assert len(work) == sum(counts.values())

@@ -1,18 +1,23 @@
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from itertools import repeat
 from pathlib import Path
 
 import pytest
 
-from funnel.core.event import Recorded
+from funnel.core.error import Unavailable
+from funnel.core.event import Requeued
+from funnel.core.message import Numbered, Type
+from funnel.core.state import State
 from funnel.core.task import TaskId
 from funnel.database.sqlite import PLUGIN, Settings
+from funnel.metrics import Metrics
 from funnel.plugins import Host
 from funnel.ports import Database, Sink
-from funnel.service.feed import deliver, deliver_forever
-from funnel.testing.build import EPOCH, batch, created, logged
+from funnel.service.feed import PAGE, Delivery, Start
+from funnel.testing.build import EPOCH, batch, created, logged, moved
 from funnel.testing.signal import Signal
 
 
@@ -24,24 +29,43 @@ async def database(tmp_path: Path) -> AsyncGenerator[Database]:
 
 
 class Heard:
-    """A sink that keeps what it hears, and fails where it is told to."""
+    """A sink that keeps what it hears, and fails at its first calls."""
 
-    def __init__(self, *, fails_at: int = 0) -> None:
-        self.seqs = list[int]()
-        self.signal = Signal[int]()
-        self._fails_at = fails_at
+    def __init__(self, *faults: Exception) -> None:
+        self.told = list[Numbered]()
+        self.signal = Signal[str]()
+        self._faults = [*faults]
 
-    async def __call__(self, one: Recorded) -> None:
-        if one.seq == self._fails_at:
-            self._fails_at = 0
-            raise ConnectionError("the sink is away")
-        self.seqs.append(one.seq)
-        await self.signal(one.seq)
+    async def __call__(self, told: Sequence[Numbered]) -> None:
+        if self._faults:
+            raise self._faults.pop(0)
+        self.told += told
+        for one in told:
+            await self.signal(words(one))
+
+    @property
+    def words(self) -> list[str]:
+        return [*map(words, self.told)]
+
+
+def words(told: Numbered) -> str:
+    said = told.message.system_log
+    return said.msg if said else told.message.type
+
+
+def at_once() -> Iterator[float]:
+    return repeat(0.0)
+
+
+def delivery(
+    database: Database, sink: Sink, *, name: str = "r", metrics: Metrics | None = None
+) -> Delivery:
+    return Delivery(database, name, sink, metrics=metrics or Metrics(), waits=at_once)
 
 
 @asynccontextmanager
-async def delivering(database: Database, sink: Sink) -> AsyncGenerator[None]:
-    loop = asyncio.create_task(deliver_forever(database, "r", sink, waits=at_once))
+async def delivering(one: Delivery) -> AsyncGenerator[None]:
+    loop = asyncio.create_task(one.forever())
     try:
         yield
     finally:
@@ -49,62 +73,145 @@ async def delivering(database: Database, sink: Sink) -> AsyncGenerator[None]:
         await asyncio.gather(loop, return_exceptions=True)
 
 
-def at_once() -> Iterator[float]:
-    return repeat(0.0)
-
-
-async def task_with_logs(database: Database, count: int) -> TaskId:
+async def task_with_logs(database: Database, *texts: str) -> TaskId:
     task_id = await database.create(created())
-    for n in range(count):
-        await database.append(batch(logged(task_id, str(n))))
+    for text in texts:
+        await database.append(batch(logged(task_id, text)))
     return task_id
 
 
 async def test_a_sink_hears_everything_in_order(database: Database) -> None:
-    await task_with_logs(database, 4)
     heard = Heard()
-    assert await deliver(database, "r", heard, limit=3) == 3
-    assert await deliver(database, "r", heard, limit=3) == 2
-    assert await deliver(database, "r", heard, limit=3) == 0
-    assert heard.seqs == [1, 2, 3, 4, 5]
+    one = delivery(database, heard)
+    await one.begin(Start.NOW)
+    await task_with_logs(database, "a", "b")
+    assert await one.deliver() == 3
+    assert await one.deliver() == 0
+    assert heard.words == [Type.TASK_CREATED, "a", "b"]
 
 
-async def test_where_a_sink_fails_it_goes_on(database: Database) -> None:
-    await task_with_logs(database, 4)
-    heard = Heard(fails_at=3)
-    with pytest.raises(ConnectionError):
-        await deliver(database, "r", heard)
-    assert await deliver(database, "r", heard) == 3
-    assert heard.seqs == [1, 2, 3, 4, 5]
+async def test_a_new_sink_hears_what_is_to_come(database: Database) -> None:
+    late, early = Heard(), Heard()
+    task_id = await task_with_logs(database, "before")
+    one, other = delivery(database, late), delivery(database, early, name="other")
+    await one.begin(Start.NOW)
+    await other.begin(Start.BEGINNING)
+    await database.append(batch(logged(task_id, "after")))
+    await one.deliver()
+    await other.deliver()
+    assert late.words == ["after"]
+    assert early.words == [Type.TASK_CREATED, "before", "after"]
 
 
-async def test_news_reach_a_sink_that_waits(database: Database) -> None:
+async def test_after_a_restart_it_goes_on(database: Database) -> None:
     heard = Heard()
-    async with delivering(database, heard):
-        task_id = await task_with_logs(database, 1)
-        await heard.signal.wait_for(2)
-        await database.append(batch(logged(task_id, "late")))
-        await heard.signal.wait_for(3)
-    assert heard.seqs == [1, 2, 3]
+    one = delivery(database, heard)
+    await one.begin(Start.NOW)
+    async with delivering(one):
+        task_id = await task_with_logs(database, "a")
+        await heard.signal.wait_for("a")
+    await database.append(batch(logged(task_id, "b")))
+    again = delivery(database, heard)
+    await again.begin(Start.BEGINNING)
+    async with delivering(again):
+        await heard.signal.wait_for("b")
+    assert heard.words == [Type.TASK_CREATED, "a", "b"]
 
 
-async def test_a_sink_that_fails_is_tried_again(
-    database: Database, caplog: pytest.LogCaptureFixture
+async def test_marks_are_made_while_it_goes_on(database: Database) -> None:
+    heard = Heard()
+    one = delivery(database, heard)
+    await one.begin(Start.NOW)
+    async with delivering(one):
+        await task_with_logs(database, "a")
+        seen = 0
+        while await database.mark("r") != await database.newest():
+            seen = await database.wait(seen, within=timedelta(seconds=5))
+
+
+async def test_more_than_a_page_arrives_whole(database: Database) -> None:
+    heard = Heard()
+    one = delivery(database, heard)
+    await one.begin(Start.NOW)
+    task_id = await database.create(created())
+    texts = [str(n) for n in range(PAGE * 2)]
+    await database.append(batch(*(logged(task_id, text) for text in texts)))
+    async with delivering(one):
+        await heard.signal.wait_for(texts[-1])
+    assert heard.words == [Type.TASK_CREATED, *texts]
+    assert len({one.key for one in heard.told}) == len(heard.told)
+
+
+@pytest.mark.parametrize("fault", [Unavailable("away"), ConnectionError("away"), KeyError("away")])
+async def test_a_sink_that_fails_is_told_again(
+    database: Database, fault: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = Heard(fails_at=2)
-    async with delivering(database, heard):
-        await task_with_logs(database, 2)
-        await heard.signal.wait_for(3)
-    assert heard.seqs == [1, 2, 3]
-    assert "r cannot be told" in caplog.text
+    heard, metrics = Heard(fault, fault), Metrics()
+    one = delivery(database, heard, metrics=metrics)
+    await one.begin(Start.NOW)
+    await task_with_logs(database, "a")
+    async with delivering(one):
+        await heard.signal.wait_for("a")
+    assert heard.words == [Type.TASK_CREATED, "a"]
+    assert "r cannot be told, trying again in" in caplog.text
+    shown = metrics.exposition().decode()
+    assert 'funnel_sink_failures_total{sink="r"} 2.0' in shown
+    assert 'funnel_sink_messages_total{sink="r"} 2.0' in shown
+    assert 'funnel_sink_lag_events{sink="r"} 0.0' in shown
+
+
+async def test_a_sink_that_is_away_shows_how_far_it_is_behind(database: Database) -> None:
+    failed, metrics = asyncio.Event(), Metrics()
+
+    async def broken(_told: Sequence[Numbered]) -> None:
+        failed.set()
+        raise Unavailable
+
+    one = delivery(database, broken, metrics=metrics)
+    await one.begin(Start.NOW)
+    await task_with_logs(database, "a")
+    async with delivering(one):
+        await failed.wait()
+        failed.clear()
+        await failed.wait()
+    assert 'funnel_sink_lag_events{sink="r"} 2.0' in metrics.exposition().decode()
 
 
 async def test_a_broken_sink_delays_no_other(database: Database) -> None:
-    async def broken(one: Recorded) -> None:
-        raise ConnectionError(one.seq)
+    async def broken(told: Sequence[Numbered]) -> None:
+        raise ConnectionError(len(told))
 
-    await task_with_logs(database, 1)
     heard = Heard()
-    async with delivering(database, broken):
-        assert await deliver(database, "other", heard) == 2
-    assert heard.seqs == [1, 2]
+    one, other = delivery(database, broken), delivery(database, heard, name="other")
+    await one.begin(Start.NOW)
+    await other.begin(Start.NOW)
+    async with delivering(one), delivering(other):
+        await task_with_logs(database, "a")
+        await heard.signal.wait_for("a")
+    assert heard.words == [Type.TASK_CREATED, "a"]
+
+
+async def test_attempts_are_told_apart_also_after_a_restart(database: Database) -> None:
+    heard = Heard()
+    first = delivery(database, heard)
+    await first.begin(Start.BEGINNING)
+    task_id = await task_with_logs(database, "a")
+    await first.deliver()
+    await database.append(batch(Requeued(task_id, EPOCH, "lost"), logged(task_id, "b")))
+    await database.append(batch(Requeued(task_id, EPOCH, "lost"), logged(task_id, "c")))
+    await first.deliver()
+    attempts = [(words(one), one.message.attempt) for one in heard.told]
+    assert attempts == [
+        (Type.TASK_CREATED, 0),
+        ("a", 0),
+        (Type.TASK_STATE, 1),
+        ("b", 1),
+        (Type.TASK_STATE, 2),
+        ("c", 2),
+    ]
+    fresh = Heard()
+    second = delivery(database, fresh, name="other")
+    await second.begin(Start.NOW)
+    await database.append(batch(moved(task_id, State.CANCELED), logged(task_id, "late")))
+    await second.deliver()
+    assert [one.message.attempt for one in fresh.told] == [2, 2, 2]

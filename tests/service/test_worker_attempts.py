@@ -20,7 +20,7 @@ from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.service.limit import Limit
 from funnel.service.solo import Solo
 from funnel.storage.local import LocalStorage
-from funnel.testing.build import EPOCH, MINUTE, moved, spec
+from funnel.testing.build import EPOCH, MINUTE, feed, moved, spec
 
 Programs = dict[str, Program]
 
@@ -142,11 +142,7 @@ async def test_the_next_attempt_is_due_after_its_pause(bench: Bench, programs: P
     task_id = await bench.create(step("hello"))
     await bench.database.claim("local", limit=9, lease=MINUTE)
     await bench.work_on(task_id)
-    (event,) = [
-        one.event
-        for one in await bench.database.unread("r", limit=99)
-        if isinstance(one.event, Requeued)
-    ]
+    (event,) = [one.event for one in await feed(bench.database) if isinstance(one.event, Requeued)]
     assert 0.5 <= event.pause <= 1.0
     claimed: list[Any] = []
 

@@ -10,7 +10,7 @@ from funnel.auth import basic
 from funnel.config import accounts
 from funnel.config.known import OWN, root, sections
 from funnel.config.reading import Partial, Reader, build, merged
-from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET, SINKS
+from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET
 from funnel.config.sane import problems
 from funnel.config.sections import Logger, RPCClient, Server, Top
 from funnel.config.shape import near
@@ -18,6 +18,7 @@ from funnel.config.sources import Flags, Tree, from_environment, from_file, from
 from funnel.core.error import Invalid, Problem
 from funnel.core.value import Value
 from funnel.plugins import Plugin, names
+from funnel.service.feed import Start
 from funnel.service.worker import WorkerSettings
 
 S = TypeVar("S", bound=Value)
@@ -30,6 +31,7 @@ class Config(Value, kw_only=True):
     compute: str
     runtime: str
     event_writers: tuple[str, ...]
+    events_from: Start
     server: Server
     rpc_client: RPCClient
     logger: Logger
@@ -94,6 +96,7 @@ def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence
         compute=chosen.compute,
         runtime=chosen.runtime,
         event_writers=chosen.event_writers,
+        events_from=chosen.events_from,
         server=server,
         rpc_client=rpc,
         logger=_as(Logger, parts),
@@ -143,14 +146,14 @@ def _one_of(setting: str, kind: str, name: str, not_yet: frozenset[str]) -> str:
 
 
 def _writers(top: Top, warnings: list[str]) -> list[str]:
-    used: list[str] = []
+    used, known = list[str](), names("sink")
     for name in dict.fromkeys(one.lower() for one in top.event_writers):
-        if name in {"log", "sqlite"}:
+        if name in known:
             used.append(name)
-        elif name in SINKS:
+        elif name in DATABASES:
             warnings.append(f"EventWriters: {name} is not supported yet and is ignored")
-        else:
-            what = f"{name!r} is not known{near(name, ('log', *SINKS))}"
+        elif name not in names("database"):
+            what = f"{name!r} is not known{near(name, known)}; there is {', '.join(known)}"
             raise Invalid(f"EventWriters: {what}", (Problem("EventWriters", what),))
     return used
 

@@ -9,7 +9,7 @@ from funnel.core.value import Value
 from funnel.plugins import find, names
 from funnel.service.worker import WorkerSettings
 
-KINDS: Final = ("database", "compute", "runtime", "storage", "identity")
+KINDS: Final = ("database", "compute", "runtime", "storage", "identity", "sink")
 
 OWN: Final[Mapping[str, type[Value]]] = {
     "Server": Server,

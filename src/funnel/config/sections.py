@@ -10,6 +10,7 @@ from funnel.auth.settings import BasicCredential, OidcAuth, ProxyAuth
 from funnel.config.shape import display
 from funnel.core.access import ForeignTask, TaskAccess
 from funnel.core.value import Some, Value
+from funnel.service.feed import Start
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
@@ -36,8 +37,10 @@ class Top(Value, kw_only=True, rename=display):
     """Where workers run: local is this machine, noop runs nothing."""
     runtime: str = "docker"
     """What runs a container."""
-    event_writers: tuple[str, ...] = ("log",)
-    """Taken for the sake of old files: log has nothing to write yet, and others are ignored."""
+    event_writers: tuple[str, ...] = ()
+    """Who is told what happens to tasks: log, kafka, pubsub, nats, redis, amqp, webhook."""
+    events_from: Start = Start.NOW
+    """Where one that is new begins: now, or with the oldest events that are kept."""
 
 
 class TLS(Value, kw_only=True, rename=display):

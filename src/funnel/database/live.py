@@ -40,9 +40,9 @@ def events(
     return reading(look, lambda: _numbers(db, "told_of", given))
 
 
-def unread(db: sqlite3.Connection, reader: str, limit: int) -> list[Recorded]:
-    (mark,) = db.execute(SQL["marked"], (reader,)).fetchone()
-    return events(db, Scope(owner=None), mark, limit)[0]
+def mark(db: sqlite3.Connection, reader: str) -> int | None:
+    (position,) = db.execute(SQL["marked"], (reader,)).fetchone()
+    return None if position is None else int(position)
 
 
 def events_of(db: sqlite3.Connection, task_id: TaskId, after: int, limit: int) -> list[Recorded]:

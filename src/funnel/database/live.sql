@@ -2,7 +2,7 @@
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0)
 
 -- name: marked
-SELECT coalesce((SELECT position FROM reader WHERE name = ?), 0)
+SELECT (SELECT position FROM reader WHERE name = ?)
 
 -- name: events
 SELECT

@@ -1,10 +1,9 @@
 """What Funnel needs from the world. Each protocol is one extension point."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from funnel.core.event import Recorded
 from funnel.ports.backend import Accept, Answer, Attempt, Backend, Job, Refuse
 from funnel.ports.database import (
     Commits,
@@ -19,9 +18,9 @@ from funnel.ports.database import (
 )
 from funnel.ports.identity import Credentials, Identity
 from funnel.ports.runtime import Containers, Housekeeping, Images, Runtime, unheard
+from funnel.ports.sink import Sink
 from funnel.ports.storage import Object, Places, Storage, Transfer
 
-Sink: TypeAlias = Callable[[Recorded], Coroutine[Any, Any, None]]
 Clock: TypeAlias = Callable[[], datetime]
 
 __all__ = [

@@ -164,16 +164,11 @@ class Outbox(Commits, Protocol):
         ...
 
 
-class Feed(Commits, Protocol):
-    """All events but output, in the order of their commits, for sinks that must miss none."""
+class Marks(Protocol):
+    """How far those have come who read the events of all tasks and must miss none."""
 
-    async def unread(self, reader: str, *, limit: int) -> Sequence[Recorded]:
-        """
-        The events after the reader's mark.
-
-        PostgreSQL hands out positions before commit, so it must stop below
-        `pg_snapshot_xmin(pg_current_snapshot())`, or a late commit would be skipped.
-        """
+    async def mark(self, reader: str) -> int | None:
+        """The position up to which a reader has read; None for one that is new."""
         ...
 
     async def mark_read(self, reader: str, position: int) -> None:
@@ -201,7 +196,13 @@ class Live(Protocol):
     async def events(
         self, scope: Scope, *, after: int, limit: int
     ) -> tuple[Sequence[Recorded], int]:
-        """Look at so many events after a position: those in scope, and the last one's position."""
+        """
+        Look at so many events after a position: those in scope, and the last one's position.
+
+        All events but output, in the order of their commits. PostgreSQL hands out positions
+        before commit, so it must stop below `pg_snapshot_xmin(pg_current_snapshot())`, or a
+        late commit would be skipped.
+        """
         ...
 
     async def events_of(self, task_id: TaskId, *, after: int, limit: int) -> Sequence[Recorded]:
@@ -213,5 +214,9 @@ class Live(Protocol):
         ...
 
 
-class Database(Tasks, Documents, Overview, Outbox, Feed, Live, Protocol):
+class Feed(Commits, Marks, Live, Protocol):
+    """What sinks are told from."""
+
+
+class Database(Tasks, Documents, Overview, Outbox, Feed, Protocol):
     """Everything that must outlive the server. A service asks only for the part it uses."""

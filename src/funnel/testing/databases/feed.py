@@ -5,31 +5,30 @@ import asyncio
 from funnel.core.event import Created
 from funnel.core.state import State
 from funnel.ports import Database
-from funnel.testing.build import batch, created, logged, moved
+from funnel.testing.build import batch, created, feed, logged, moved
 
 
 class FeedSuite:
     async def test_a_reader_misses_nothing(self, database: Database) -> None:
         task_id = await database.create(created())
         await database.append(batch(logged(task_id, "1"), moved(task_id, State.RUNNING)))
-        news = await database.unread("kafka", limit=2)
+        news = await feed(database, limit=2)
         assert [one.seq for one in news] == [1, 2]
         assert isinstance(news[0].event, Created)
-        await database.mark_read("kafka", news[-1].position)
-        assert [one.seq for one in await database.unread("kafka", limit=9)] == [3]
-        assert len(await database.unread("other", limit=9)) == 3
+        assert [one.seq for one in await feed(database, after=news[-1].position)] == [3]
+
+    async def test_each_reader_has_a_mark_of_its_own(self, database: Database) -> None:
+        assert await database.mark("kafka") is None
+        await database.mark_read("kafka", 0)
+        assert await database.mark("kafka") == 0
+        await database.mark_read("kafka", 7)
+        assert await database.mark("kafka") == 7
+        assert await database.mark("other") is None
 
     async def test_a_mark_never_moves_back(self, database: Database) -> None:
-        await database.create(created())
-        await database.create(created())
-        first, last = await database.unread("kafka", limit=9)
-        await database.mark_read("kafka", last.position)
-        await database.mark_read("kafka", first.position)
-        assert not await database.unread("kafka", limit=9)
-
-    async def test_what_was_not_marked_is_told_again(self, database: Database) -> None:
-        await database.create(created())
-        assert await database.unread("r", limit=9) == await database.unread("r", limit=9)
+        await database.mark_read("kafka", 2)
+        await database.mark_read("kafka", 1)
+        assert await database.mark("kafka") == 2
 
     async def test_the_feed_has_the_order_of_the_commits(self, database: Database) -> None:
         async def life(name: str) -> None:
@@ -39,7 +38,7 @@ class FeedSuite:
                 await database.append(batch(moved(new.task_id, state)))
 
         await asyncio.gather(*(life(str(n)) for n in range(20)))
-        news = await database.unread("r", limit=100)
+        news = await feed(database)
         positions = [one.position for one in news]
         assert positions == sorted(set(positions))
         for task_id in {one.event.task_id for one in news}:

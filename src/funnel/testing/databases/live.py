@@ -14,7 +14,7 @@ from funnel.core.query import Scope
 from funnel.core.state import State
 from funnel.core.task import TaskId
 from funnel.ports import Database
-from funnel.testing.build import EPOCH, EVERYONE, batch, created, logged, moved, printed
+from funnel.testing.build import EPOCH, EVERYONE, batch, created, feed, logged, moved, printed
 
 
 class LiveSuite:
@@ -67,7 +67,7 @@ class LiveSuite:
             await database.create(created(owner=owner))
         seen, last = await database.events(Scope("ann"), after=0, limit=2)
         assert [one.event.owner for one in seen if isinstance(one.event, Created)] == ["ann"]
-        assert len(await database.unread("r", limit=2)) == 2
+        assert len(await feed(database, limit=2)) == 2
         assert await database.events(Scope("ann"), after=last, limit=9) == (
             [],
             await database.newest(),

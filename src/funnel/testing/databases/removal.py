@@ -17,6 +17,7 @@ from funnel.testing.build import (
     accepted,
     batch,
     created,
+    feed,
     logged,
     moved,
     printed,
@@ -42,7 +43,7 @@ class RemovalSuite:
         tagged = Query(scope=EVERYONE, tags=(("a", "b"), ("c", "")))
         assert not (await page_of(database, tagged)).tasks
         assert not any((await database.counts()).values())
-        assert not await database.unread("r", limit=9)
+        assert not await feed(database)
         with pytest.raises(NotFound):
             await database.delete(gone)
 

@@ -1,0 +1,69 @@
+"""Real message brokers, each a child of the tests that ends with them."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "broker.sh"
+PATIENCE = 60.0
+PORTS = 3
+
+
+def free_ports() -> int:
+    """The first of as many free ports in a row as a broker may need."""
+    for first in range(21_000 + os.getpid() % 8000, 32_000, PORTS):
+        try:
+            for port in range(first, first + PORTS):
+                with socket.socket() as one:
+                    one.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise RuntimeError("no free ports")
+
+
+class Broker:
+    """One of those that `scripts/broker.sh` knows, by name."""
+
+    def __init__(self, name: str, home: Path) -> None:
+        self.name = name
+        self.home = home
+        self.port = free_ports()
+        self.log = home / "broker.log"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [SCRIPT, "run", self.name, self.home / "data", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        end = time.monotonic() + PATIENCE
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > end:
+                self.stop()
+                raise RuntimeError(self.log.read_text())
+            time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """As a fault would: what was acknowledged must be there after the next start."""
+        os.killpg(self.process.pid, how)
+        self.process.wait(PATIENCE)
+
+    def _answers(self) -> bool:
+        with socket.socket() as one:
+            return one.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def install(name: str) -> None:
+    """Bring the software first: it takes longer than a test may."""
+    subprocess.run([SCRIPT, "install", name], check=True, stdin=subprocess.DEVNULL)
