@@ -22,6 +22,7 @@ from funnel.api.grpc.door import GrpcDoor
 from funnel.api.grpc.faults import DETAILS
 from funnel.api.grpc.services import make_door, make_services
 from funnel.api.settings import Limits
+from funnel.api.tls import Certificates
 from funnel.metrics import Metrics
 from funnel.ports import Database
 from funnel.service.callers import Callers
@@ -57,12 +58,14 @@ def door(
     *,
     callers: Callers | None = None,
     tasks: TaskService | None = None,
+    certificates: Certificates | None = None,
 ) -> GrpcDoor:
     return make_door(
         make_services(tasks or tasks_of(database), database, INFO, limits),
         identify=(callers or Callers()).caller_of,
         metrics=metrics or Metrics(),
         limits=limits,
+        certificates=certificates,
     )
 
 

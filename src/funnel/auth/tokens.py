@@ -58,8 +58,13 @@ class Tokens:
         return ""
 
     async def identify(self, credentials: Credentials) -> Caller | None:
+        """A node that shows a certificate, too, must be named there as it is here."""
         scheme, _, token = credentials.authorization.partition(" ")
-        return self.caller(token.strip()) if scheme.lower() == "bearer" else None
+        caller = self.caller(token.strip()) if scheme.lower() == "bearer" else None
+        names = credentials.names
+        if caller and caller.kind is Kind.NODE and names and caller.name not in names:
+            raise Unauthenticated(f"the token is that of {caller.name}, the certificate is not")
+        return caller
 
     def caller(self, token: str) -> Caller | None:
         """
