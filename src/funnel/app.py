@@ -43,6 +43,7 @@ from funnel.service.feed import begun
 from funnel.service.hub import Hub
 from funnel.service.ids import ids
 from funnel.service.leftovers import clear_forever
+from funnel.service.pace import pace_of
 from funnel.service.retention import Retention
 from funnel.service.solo import Solo
 from funnel.service.submit import Submit
@@ -139,7 +140,9 @@ class Opening:
     async def callers(self, tokens: Tokens) -> Callers:
         """Whoever the settings know; identities that they say nothing of are None."""
         opened = [await self.open("identity", name) for name in names("identity")]
-        return Callers([one for one in opened if one], tokens)
+        limits = self._config.server
+        pace = pace_of(limits.max_call_rate, limits.max_create_rate)
+        return Callers([one for one in opened if one], tokens, pace)
 
     async def storage(self) -> Router:
         opened: list[Storage] = [await self.open("storage", name) for name in names("storage")]
@@ -362,7 +365,7 @@ def _rpc_door(parts: Parts, info: ServiceInfo, certificates: Certificates | None
     grpc, limits = import_module("funnel.api.grpc.services"), _limits(parts.config.server)
     door: RpcDoor = grpc.make_door(
         grpc.make_services(parts.tasks, parts.database, info, limits),
-        identify=parts.callers.caller_of,
+        let_in=parts.callers.let_in,
         metrics=parts.metrics,
         limits=limits,
         certificates=certificates,

@@ -56,5 +56,7 @@ def set_up(*, level: str, formatter: str, output_file: str = "") -> None:
         to = logging.StreamHandler(sys.stderr)
     to.setFormatter(JsonFormatter() if formatter == "json" else TextFormatter())
     logging.basicConfig(level=LEVELS.get(level.lower(), logging.INFO), handlers=[to], force=True)
+    # What is written there is wanted however little else is.
+    logging.getLogger("funnel.audit").setLevel(logging.INFO)
     for noisy, at_least in NOISY.items():
         logging.getLogger(noisy).setLevel(at_least)

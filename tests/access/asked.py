@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +23,7 @@ from funnel.core.task import TaskId
 from funnel.database.sqlite import Settings, make
 from funnel.plugins import Host
 from funnel.service.callers import Callers
+from funnel.service.pace import Pace
 from funnel.testing.build import EPOCH
 
 STEP: Final = {"image": "alpine", "command": ["true"]}
@@ -117,7 +119,9 @@ async def asking(
     host = Host(now=lambda: EPOCH, deployment="test")
     async with make(Settings(path=f"{home}/funnel.db"), host) as database:
         tasks = tasks_of(database, access, foreign)
-        app = door(database, callers=Callers([users], TOKENS), tasks=tasks)
+        # So much time goes by between two requests that wrong logins are not too many.
+        pace = Pace(clock=count(step=60.0).__next__)
+        app = door(database, callers=Callers([users], TOKENS, pace), tasks=tasks)
         async with client(app) as http:
             yield Asked(http, app)
 

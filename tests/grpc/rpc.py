@@ -62,7 +62,7 @@ def door(
 ) -> GrpcDoor:
     return make_door(
         make_services(tasks or tasks_of(database), database, INFO, limits),
-        identify=(callers or Callers()).caller_of,
+        let_in=(callers or Callers()).let_in,
         metrics=metrics or Metrics(),
         limits=limits,
         certificates=certificates,

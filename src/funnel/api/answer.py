@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from funnel.api.errors import BROKEN, RETRY_AFTER, fault, status_of
+from funnel.api.errors import BROKEN, fault, retry_after, status_of
 from funnel.core.error import FunnelError, Invalid
 
 JSON: Final = "application/json"
@@ -45,7 +45,7 @@ def refusal(error: FunnelError) -> Answer:
     status, code = status_of(error)
     problems = error.problems if isinstance(error, Invalid) else ()
     answer = Answer(fault(str(error), code, problems), status)
-    if seconds := RETRY_AFTER.get(status):
+    if seconds := retry_after(error):
         answer.add("Retry-After", str(seconds))
     return answer
 

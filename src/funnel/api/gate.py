@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from funnel.api.answer import Answer, refusal
 from funnel.api.operations import Table
 from funnel.api.request import Request
-from funnel.core.access import ANYONE, demand
+from funnel.core.access import ANYONE
 from funnel.core.error import Denied, Unauthenticated
 from funnel.ports import Credentials
 from funnel.service.callers import Callers
@@ -26,19 +26,18 @@ class Gate:
         """
         Find out who is asking, and whether they may ask this at all.
 
-        Raises `Unauthenticated`, `Denied` and `Unavailable`.
+        Raises `Unauthenticated`, `Denied`, `Busy` and `Unavailable`.
         """
         if request.method not in SAFE and _is_from_another_site(request):
             raise Denied("a page of another site may not do this")
         row = self._operations.get(template, {})
         if method in row and row[method] is None:
             return
-        if self._callers.are_known:
-            request.caller = await self._callers.caller_of(credentials_of(request))
-        else:
+        if self._callers.are_all_alike:
             request.caller = ANYONE
-        if operation := row.get(method):
-            demand(request.caller, operation)
+        else:
+            operation = row.get(method)
+            request.caller = await self._callers.let_in(credentials_of(request), operation)
 
     def demand_row(self, template: str, method: str) -> None:
         """Raises `Denied` where it is not said who may ask this."""

@@ -9,7 +9,7 @@ from msgspec import Meta
 from funnel.auth.settings import BasicCredential, OidcAuth, ProxyAuth
 from funnel.config.shape import display
 from funnel.core.access import ForeignTask, TaskAccess
-from funnel.core.value import Some, Value
+from funnel.core.value import Amount, Some, Value
 from funnel.service.feed import Start
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -78,6 +78,10 @@ class Server(Value, kw_only=True, rename=display):
     """gRPC calls that are worked on at once, streams included; others are told to come again."""
     max_message_size: Some = 4 * 1024 * 1024
     """Bytes of one gRPC message that a client may send."""
+    max_call_rate: Amount = 0
+    """Calls a second by one user, or one address where there are no accounts; 0: any number."""
+    max_create_rate: Amount = 0
+    """Of those, the ones that create a task. What ten seconds allow may come at once."""
     header_timeout: timedelta = timedelta(seconds=10)
     """For the headers of a request to arrive."""
     body_timeout: timedelta = timedelta(seconds=30)

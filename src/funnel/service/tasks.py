@@ -9,6 +9,7 @@ from funnel.core.query import EVERYONE, Listing, Query, Scope, View
 from funnel.core.state import State
 from funnel.core.task import Spec, Task, TaskId
 from funnel.ports import Documents, Tasks
+from funnel.service.audit import audit
 from funnel.service.submit import Submit
 
 
@@ -76,7 +77,19 @@ class TaskService:
     async def cancel(self, task_id: TaskId, caller: Caller) -> State:
         """The state afterwards; CANCELED, or that in which the task had ended before."""
         scope = await self.scope_for(task_id, caller, Operation.CANCEL_TASK)
-        return await self._submit.cancel(task_id, scope)
+        state = await self._submit.cancel(task_id, scope)
+        if await self._is_foreign(task_id, caller):
+            audit("canceled somebody else's task", user=caller.name, task=task_id)
+        return state
+
+    async def _is_foreign(self, task_id: TaskId, caller: Caller) -> bool:
+        if not caller.name:
+            return False
+        try:
+            await self._known.get(task_id, View.MINIMAL, Scope(caller.name))
+        except NotFound:
+            return True
+        return False
 
     async def delete(self, task_id: TaskId, caller: Caller) -> None:
         """Raises `NotFound`, and `InvalidTransition` for a task that has not ended."""
@@ -84,3 +97,4 @@ class TaskService:
         if scope != EVERYONE:
             await self._known.get(task_id, View.MINIMAL, scope)
         await self._submit.delete(task_id)
+        audit("deleted a task", user=caller.name, task=task_id)

@@ -7,11 +7,12 @@ from urllib.parse import unquote
 
 from grpc.aio import ServicerContext
 
-from funnel.core.access import Caller, Operation, demand
+from funnel.core.access import Caller, Operation
 from funnel.core.error import Denied
 from funnel.ports import Credentials
 
-Identify: TypeAlias = Callable[[Credentials], Awaitable[Caller]]
+LetIn: TypeAlias = Callable[[Credentials, Operation], Awaitable[Caller]]
+"""As `Callers.let_in`."""
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "/tes.TaskService/CreateTask": Operation.CREATE_TASK,
@@ -40,18 +41,16 @@ def caller() -> Caller:
 class Entrance:
     """The one place where what a call brings along becomes a caller."""
 
-    def __init__(self, identify: Identify) -> None:
-        self._identify = identify
+    def __init__(self, let_in: LetIn) -> None:
+        self._let_in = let_in
 
     async def let_in(self, method: str, context: ServicerContext[Any, Any]) -> None:
-        """Raises `Unauthenticated`, and `Denied` for what the caller may never do."""
+        """Raises `Unauthenticated`, `Busy`, and `Denied` for what the caller may never do."""
         if method in OPEN:
             return
         if method not in OPERATIONS:
             raise Denied(f"nobody may call {method}")
-        found = await self._identify(credentials(context))
-        demand(found, OPERATIONS[method])
-        _CALLER.set(found)
+        _CALLER.set(await self._let_in(credentials(context), OPERATIONS[method]))
 
 
 def credentials(context: ServicerContext[Any, Any]) -> Credentials:

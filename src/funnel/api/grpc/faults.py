@@ -6,7 +6,7 @@ import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from grpc.aio import ServicerContext
 
-from funnel.api.errors import RETRY_AFTER, status_of
+from funnel.api.errors import retry_after, status_of
 from funnel.core.error import FunnelError, Invalid, Problem
 from funnel.wire.gen import fault_pb2 as pb
 
@@ -24,7 +24,7 @@ async def refuse(context: ServicerContext[Any, Any], error: FunnelError) -> Neve
     trailers: list[tuple[str, str | bytes]] = []
     if isinstance(error, Invalid) and error.problems:
         trailers.append((DETAILS, _details(code, text, error.problems)))
-    if seconds := RETRY_AFTER.get(status_of(error)[0]):
+    if seconds := retry_after(error):
         trailers.append((PUSHBACK, str(seconds * 1000)))
     await context.abort(code, text, tuple(trailers))
 

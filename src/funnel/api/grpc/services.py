@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from funnel.api.grpc.door import GrpcDoor, Service
-from funnel.api.grpc.entrance import Entrance, Identify
+from funnel.api.grpc.entrance import Entrance, LetIn
 from funnel.api.grpc.events import EventServicer
 from funnel.api.grpc.guard import Guard
 from funnel.api.grpc.nodes import SchedulerServicer
@@ -34,11 +34,11 @@ def make_services(
 def make_door(
     services: Sequence[Service],
     *,
-    identify: Identify,
+    let_in: LetIn,
     metrics: Metrics,
     limits: Limits,
     certificates: Certificates | None = None,
 ) -> GrpcDoor:
-    guard = Guard(Entrance(identify), metrics, limits.answer_seconds)
+    guard = Guard(Entrance(let_in), metrics, limits.answer_seconds)
     credentials = credentials_of(certificates) if certificates else None
     return GrpcDoor(services, guard, limits, credentials=credentials)

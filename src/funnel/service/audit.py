@@ -1,0 +1,31 @@
+"""Who was refused and who did what only some may do: one line each, for who looks into it later."""
+
+import logging
+from typing import Final
+
+log = logging.getLogger("funnel.audit")
+
+LONGEST: Final = 200
+"""Characters of a value; a caller chooses some of them."""
+
+
+def audit(what: str, **about: object) -> None:
+    """`what` is ours; what it is about may be anybody's, and is quoted where it is not plain."""
+    said = "".join(f" {name}={_quoted(str(value))}" for name, value in about.items() if value != "")
+    log.info("%s%s", what, said)
+
+
+def _quoted(text: str) -> str:
+    """
+    Nothing in it ends the line, the quotes or the value, or is obeyed by a terminal.
+
+    >>> print(_quoted("ann"), _quoted("ann smith"), _quoted("x\\nfunnel.audit: y"))
+    ann 'ann smith' 'x\\nfunnel.audit: y'
+    """
+    if len(text) > LONGEST:
+        text = text[:LONGEST] + "…"
+    return text if _is_plain(text) else repr(text)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and not set(text) & set(" '\"=\\")
