@@ -7,6 +7,7 @@ from funnel.config.sources import from_text
 from funnel.core.error import Invalid
 
 COSTLY = "$argon2id$v=19$m=4194304,t=1,p=1$UUSZvy0ejB5EgjxuLQyf0A$c29tZXRoaW5n"
+HTTPS = "https://id.example/x"
 REFUSED = {
     "Server: {HTTPPort: 65536}": r"Server\.HTTPPort",
     "Server: {HTTPPort: -1}": r"Server\.HTTPPort",
@@ -56,6 +57,33 @@ REFUSED = {
     "Server: {BasicAuth: [{User: a, Password: $2b$10$abc}]}": r"Password is a hash of another kind",
     "Server: {BasicAuth: [{User: a, Password: $argon2id$v=19$m=1}]}": r"Password is cut off",
     f"Server: {{BasicAuth: [{{User: a, Password: '{COSTLY}'}}]}}": r"Password takes 4194304 KiB",
+    "Server: {OidcAuth: {ClientId: funnel}}": r"OidcAuth\.ServiceConfigURL is missing",
+    "Server: {OidcAuth: {Admins: [a]}}": r"OidcAuth\.ServiceConfigURL is missing",
+    **{
+        f"Server: {{OidcAuth: {{ServiceConfigURL: {url}, ClientId: f{more}}}}}": wrong
+        for url, more, wrong in (
+            ("here", "", "ServiceConfigURL is 'here', which is no"),
+            ("'http://[::1'", "", "ServiceConfigURL is"),
+            ("ftp://a.example/x", "", "ServiceConfigURL is"),
+            ("http://a.example/x", "", "ServiceConfigURL has no TLS"),
+            (HTTPS, ", RedirectURL: 'https://f.example/log'", "RedirectURL must end with /login"),
+            (HTTPS, ", RedirectURL: /login", "RedirectURL is '/login'"),
+            (HTTPS, ", RedirectURL: 'https://f.example/login'", "ClientSecret is missing"),
+            (HTTPS, ", Algorithms: [HS256]", "Algorithms has 'HS256'"),
+            (HTTPS, ", Algorithms: [none]", "Algorithms has 'none'"),
+            (HTTPS, ", Algorithms: []", "Algorithms is empty"),
+            (HTTPS, ", AdminClaim: groups", "AdminClaim is not CLAIM=VALUE"),
+            (HTTPS, ", AdminClaim: '=x'", "AdminClaim is not CLAIM=VALUE"),
+        )
+    },
+    f"Server: {{OidcAuth: {{ServiceConfigURL: {HTTPS}}}}}": r"OidcAuth\.ClientId is missing",
+    "Server: {ProxyAuth: {TrustedProxies: [proxy]}}": r"TrustedProxies 'proxy' does not",
+    "Server: {ProxyAuth: {TrustedProxies: [10.0.0.1/8]}}": r"TrustedProxies .* has host bits",
+    "Server: {ProxyAuth: {TrustedProxies: [0.0.0.0/0]}}": r"TrustedProxies .* trusts everybody",
+    "Server: {ProxyAuth: {TrustedProxies: ['::/0']}}": r"TrustedProxies .* trusts everybody",
+    "Server: {ProxyAuth: {UserHeader: 'X User'}}": r"UserHeader 'X User' is no header",
+    "Server: {ProxyAuth: {UserHeader: cookie}}": r"UserHeader clients send that",
+    "Server: {ProxyAuth: {Admins: [a]}}": r"TrustedProxies is empty",
     "Server: {BasicAuth: [{User: a, Password: x}, {User: a, Password: y}]}": r"2 users named 'a'",
 }
 
@@ -64,3 +92,18 @@ REFUSED = {
 def test_what_is_unsafe_or_contradictory_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match=REFUSED[text]):
         read([("", from_text(text, where="funnel.yaml"))])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ServiceConfigURL: http://127.0.0.1:1/x, ClientId: f",
+        "ServiceConfigURL: 'http://[::1]:1/x', ClientId: f",
+        "ServiceConfigURL: http://localhost/x, ClientId: f",
+        "ServiceConfigURL: http://id.example/x, ClientId: f, AllowHTTP: true",
+        f"ServiceConfigURL: {HTTPS}, ClientId: f, AdminClaim: 'https://a/groups=x=y'",
+        f"ServiceConfigURL: {HTTPS}, ClientId: f, ClientSecret: s, RedirectURL: http://f/a/login",
+    ],
+)
+def test_a_provider_on_this_machine_or_by_tls_is_fine(text: str) -> None:
+    read([("", from_text(f"Server: {{OidcAuth: {{{text}}}}}", where="funnel.yaml"))])

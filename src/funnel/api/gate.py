@@ -28,7 +28,7 @@ class Gate:
 
         Raises `Unauthenticated`, `Denied`, `Busy` and `Unavailable`.
         """
-        if request.method not in SAFE and _is_from_another_site(request):
+        if request.method not in SAFE and is_from_another_site(request):
             raise Denied("a page of another site may not do this")
         row = self._operations.get(template, {})
         if method in row and row[method] is None:
@@ -61,7 +61,7 @@ def credentials_of(request: Request) -> Credentials:
     return Credentials(headers=headers, peer=request.peer)
 
 
-def _is_from_another_site(request: Request) -> bool:
+def is_from_another_site(request: Request) -> bool:
     """
     Browsers send what they know of a user to wherever a page sends them, so that counts too.
 

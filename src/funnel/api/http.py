@@ -13,6 +13,7 @@ from funnel.api.answer import Answer, Reply, broken, no_such_method, no_such_pat
 from funnel.api.errors import NoAnswer
 from funnel.api.gate import Gate
 from funnel.api.live import LiveDoor
+from funnel.api.login import LoginDoor
 from funnel.api.operations import OPEN_METRICS, OPERATIONS
 from funnel.api.request import Gone, Request
 from funnel.api.routes import Route, Routes
@@ -56,7 +57,8 @@ def make_api(inside: Inside, limits: Limits = LIMITS) -> "HttpDoor":
     door = TaskDoor(inside.tasks, limits, live)
     metrics.watch_watchers(lambda: hub.waiting)
     tes = {**about.tes_routes(), **door.routes(), **live.routes()}
-    routes = Routes(tes, about.own_routes())
+    login = LoginDoor(inside.callers)
+    routes = Routes(tes, {**about.own_routes(), **login.routes()})
     gate = Gate(inside.callers, OPEN_METRICS if limits.open_metrics else OPERATIONS)
     return HttpDoor(routes, gate, metrics, limits)
 

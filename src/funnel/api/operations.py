@@ -21,6 +21,8 @@ OPERATIONS: Final[Table] = {
     "/tasks/service-info": {"GET": Operation.SERVICE_INFO},
     "/openapi.json": {"GET": Operation.SERVICE_INFO},
     "/metrics": {"GET": Operation.METRICS},
+    "/login": {"GET": OPEN},
+    "/login/token": {"GET": OPEN},
     "/healthz": {"GET": OPEN},
     "/health.html": {"GET": OPEN},
 }

@@ -12,7 +12,7 @@ from funnel.core.error import Unauthenticated
 from funnel.core.secret import Secret
 from funnel.core.task import TaskId
 from funnel.core.value import Value
-from funnel.ports import Clock, Credentials
+from funnel.ports import Clock, Credentials, Login
 
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "funnel"
@@ -56,6 +56,10 @@ class Tokens:
     def challenge(self) -> str:
         """None is told to users: they have no such tokens."""
         return ""
+
+    @property
+    def login(self) -> Login | None:
+        return None
 
     async def identify(self, credentials: Credentials) -> Caller | None:
         """A node that shows a certificate, too, must be named there as it is here."""

@@ -11,7 +11,7 @@ from funnel.auth.passwords import Passwords, is_hash
 from funnel.auth.settings import BasicCredential
 from funnel.core.access import Caller
 from funnel.core.error import Unauthenticated
-from funnel.ports import Credentials
+from funnel.ports import Credentials, Login
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,10 @@ class Users:
     @property
     def challenge(self) -> str:
         return 'Basic realm="Funnel", charset="UTF-8"'
+
+    @property
+    def login(self) -> Login | None:
+        return None
 
     async def identify(self, credentials: Credentials) -> Caller | None:
         scheme, _, said = credentials.authorization.partition(" ")

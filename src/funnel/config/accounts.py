@@ -27,10 +27,6 @@ def problems(server: Server) -> Iterator[Problem]:
 
 
 def warnings(server: Server) -> Iterator[str]:
-    if server.oidc_auth.service_config_url:
-        yield "Server.OidcAuth is not supported yet and is ignored"
-    if server.proxy_auth.trusted_proxies:
-        yield "Server.ProxyAuth is not supported yet and is ignored"
     has_accounts = server.basic_auth or server.oidc_auth.service_config_url
     if server.task_access is not TaskAccess.ALL and not (
         has_accounts or server.proxy_auth.trusted_proxies

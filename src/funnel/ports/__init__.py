@@ -16,7 +16,7 @@ from funnel.ports.database import (
     Record,
     Tasks,
 )
-from funnel.ports.identity import Credentials, Identity
+from funnel.ports.identity import Credentials, Identity, Login
 from funnel.ports.runtime import Containers, Housekeeping, Images, Runtime, unheard
 from funnel.ports.sink import Sink
 from funnel.ports.storage import Object, Places, Storage, Transfer
@@ -40,6 +40,7 @@ __all__ = [
     "Images",
     "Job",
     "Live",
+    "Login",
     "Object",
     "Outbox",
     "Overview",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from funnel.core.access import Caller
+from funnel.core.secret import Secret
 from funnel.core.value import Value
 
 
@@ -25,12 +26,39 @@ class Credentials(Value, kw_only=True):
         return self.headers.get("authorization", "")
 
 
+class Login(Protocol):
+    """How browsers log in at somebody else's."""
+
+    @property
+    def path(self) -> str:
+        """Of the login, as browsers reach it."""
+        ...
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether they come by TLS."""
+        ...
+
+    async def begin(self) -> tuple[str, str]:
+        """Where the browser logs in, and what it must bring back from there."""
+        ...
+
+    async def end(self, code: str, state: str, issuer: str, sealed: str) -> tuple[Secret, int]:
+        """The token of whom is sent back, good for so many seconds. Raises `Unauthenticated`."""
+        ...
+
+
 class Identity(Protocol):
     """One way to say who one is."""
 
     @property
     def challenge(self) -> str:
         """How clients are told of it, for `WWW-Authenticate`; empty: they need not know."""
+        ...
+
+    @property
+    def login(self) -> Login | None:
+        """None where browsers cannot log in this way, or do so by what they send."""
         ...
 
     async def identify(self, credentials: Credentials) -> Caller | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from funnel.core.access import ANYONE, Caller, Operation, demand
 from funnel.core.error import Denied, Unauthenticated
-from funnel.ports import Credentials, Identity
+from funnel.ports import Credentials, Identity, Login
 from funnel.service.audit import audit
 from funnel.service.pace import Pace
 
@@ -31,6 +31,11 @@ class Callers:
         self._identities = (*([tokens] if tokens else []), *accounts)
         self.challenges = tuple(one.challenge for one in accounts if one.challenge)
         """For `WWW-Authenticate`."""
+
+    @property
+    def login(self) -> Login | None:
+        """How browsers log in; None where they need not, or do so by what they send."""
+        return next((one.login for one in self._accounts if one.login), None)
 
     @property
     def are_known(self) -> bool:
