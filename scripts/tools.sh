@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # What the tests need beside Python and a container engine: strace, to kill a server at its system calls,
-# libfaketime, to set its clock, git, to build a wheel of a checkout, and an identity provider.
+# libfaketime, to set its clock, git, to build a wheel of a checkout, an identity provider, and Node.js, for a
+# gRPC client that is not ours.
 set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/common.sh
-. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+. "$here/common.sh"
 debian_packages strace libfaketime git
-"$(dirname "${BASH_SOURCE[0]}")/oidc.sh" install
+"$here/oidc.sh" install
+"$here/node.sh" >/dev/null

@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from funnel.api.grpc.guard import Guard
-from funnel.api.grpc.settings import DRAIN, STREAMS_END, options
+from funnel.api.grpc.settings import DRAIN, PARTING, STREAMS_END, options
 from funnel.api.listen import listen
 from funnel.api.settings import Limits
 from funnel.core.error import Unavailable
@@ -89,9 +89,17 @@ class GrpcDoor:
             await self._drain()
 
     async def _drain(self) -> None:
+        """
+        Closing drops a call that comes in that very moment; so its caller is told before.
+
+        Who asks for our health hears of the end, too.
+        """
         await self._health.enter_graceful_shutdown()
-        asyncio.get_running_loop().call_later(STREAMS_END, self._guard.end_streams)
+        self._guard.entrance.close()
+        late = asyncio.get_running_loop().call_later(STREAMS_END, self._guard.end_streams)
+        await asyncio.sleep(PARTING)
         await self._server.stop(DRAIN)
+        late.cancel()
 
     def _bind(self, address: str) -> int:
         if self._credentials is None:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from grpc.aio import ServicerContext
 
 from funnel.core.access import Caller, Operation
-from funnel.core.error import Denied
+from funnel.core.error import Denied, Unavailable
 from funnel.ports import Credentials
 
 LetIn: TypeAlias = Callable[[Credentials, Operation], Awaitable[Caller]]
@@ -27,8 +27,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "/scheduler.SchedulerService/DeleteNode": Operation.RUN_NODE,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Operation.SERVICE_INFO,
 }
-OPEN: Final = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
+OPEN: Final = frozenset(f"/grpc.health.v1.Health/{name}" for name in ("Check", "List", "Watch"))
 """For everybody: balancers of load have no credentials."""
+
+STOPPING: Final = "the server stops; come again"
 
 _CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
 
@@ -43,11 +45,18 @@ class Entrance:
 
     def __init__(self, let_in: LetIn) -> None:
         self._let_in = let_in
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nobody in any more but who asks for our health."""
+        self._closed = True
 
     async def let_in(self, method: str, context: ServicerContext[Any, Any]) -> None:
         """Raises `Unauthenticated`, `Busy`, and `Denied` for what the caller may never do."""
         if method in OPEN:
             return
+        if self._closed:
+            raise Unavailable(STOPPING)
         if method not in OPERATIONS:
             raise Denied(f"nobody may call {method}")
         _CALLER.set(await self._let_in(credentials(context), OPERATIONS[method]))

@@ -6,14 +6,14 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from inspect import isasyncgenfunction
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
 from funnel.api.errors import BROKEN, NoAnswer
-from funnel.api.grpc.entrance import Entrance
+from funnel.api.grpc.entrance import STOPPING, Entrance
 from funnel.api.grpc.faults import code_of, refuse
 from funnel.core.error import FunnelError, Invalid, Unavailable
 from funnel.metrics import Metrics
@@ -26,8 +26,6 @@ Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Find: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Found]]
 Behaviour: TypeAlias = Callable[[Any, Any], Any]
 
-STOPPING: Final = "the server stops; come again"
-
 
 class Guard(ServerInterceptor):
     """
@@ -38,12 +36,12 @@ class Guard(ServerInterceptor):
     """
 
     def __init__(self, entrance: Entrance, metrics: Metrics, seconds: float) -> None:
-        self._entrance = entrance
+        self.entrance = entrance
         self._metrics = metrics
         self._seconds = seconds
         self._guarded: dict[str, Handler] = {}
         self._streams = set[asyncio.Task[Any] | None]()
-        self._stopped = False
+        self._ended = False
 
     async def intercept_service(
         self, continuation: Find, handler_call_details: grpc.HandlerCallDetails
@@ -58,8 +56,8 @@ class Guard(ServerInterceptor):
         return found
 
     def end_streams(self) -> None:
-        """Break off those that have not ended by themselves, and any that still come."""
-        self._stopped = True
+        """Break off those that have not ended by themselves."""
+        self._ended = True
         for one in filter(None, self._streams):
             one.cancel()
 
@@ -95,7 +93,7 @@ class Guard(ServerInterceptor):
         """Writes what a generator yields, so that it is closed when nobody reads any more."""
 
         async def stream(given: Any, context: Context) -> Any:
-            async with self._answering(method, context), self._ended():
+            async with self._answering(method, context), self._until_ended():
                 if not isasyncgenfunction(behaviour):
                     return await behaviour(given, context)
                 async with aclosing(behaviour(given, context)) as pieces:
@@ -106,16 +104,14 @@ class Guard(ServerInterceptor):
         return stream
 
     @asynccontextmanager
-    async def _ended(self) -> AsyncGenerator[None]:
+    async def _until_ended(self) -> AsyncGenerator[None]:
         """Until `end_streams`; raises `Unavailable` then."""
         task = asyncio.current_task()
         self._streams.add(task)
         try:
-            if self._stopped:
-                raise Unavailable(STOPPING)
             yield
         except asyncio.CancelledError:
-            if not self._stopped:
+            if not self._ended:
                 raise
             raise Unavailable(STOPPING) from None
         finally:
@@ -126,7 +122,7 @@ class Guard(ServerInterceptor):
         """Lets in who may, says what went wrong, and counts the call in any case."""
         code = grpc.StatusCode.CANCELLED
         try:
-            await self._entrance.let_in(method, context)
+            await self.entrance.let_in(method, context)
             yield
             code = grpc.StatusCode.OK
         except AbortError:
@@ -136,6 +132,9 @@ class Guard(ServerInterceptor):
             fault = _fault(method, error)
             code = code_of(fault)
             await refuse(context, fault)
+        except NotImplementedError:
+            code = grpc.StatusCode.UNIMPLEMENTED
+            await context.abort(code, f"{method} is not served here")
         except Exception:
             request_id = secrets.token_hex(8)
             log.exception("call %s, %s", request_id, method)

@@ -4,12 +4,12 @@ from typing import Final
 
 from funnel.api.settings import Limits
 
+PARTING: Final = 0.25
+"""Seconds in which new calls are told that the server ends; then its connections close."""
 STREAMS_END: Final = 1.0
 """Seconds for streams to end by themselves, once the server ends."""
 DRAIN: Final = 10.0
 """Seconds for calls that have come to be answered, once the server ends."""
-PINGS: Final = 10.0
-"""Seconds at least between two pings of a client; the reference's pings every 20 seconds."""
 QUIET: Final = 60.0
 """Seconds of a connection until we ask whether there is still somebody; proxies wait longer."""
 SILENCE: Final = 20.0
@@ -31,7 +31,7 @@ def options(limits: Limits) -> list[tuple[str, int]]:
         ("grpc.keepalive_timeout_ms", _milliseconds(SILENCE)),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _milliseconds(PINGS)),
+        ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(limits.ping_seconds)),
     ]
 
 
