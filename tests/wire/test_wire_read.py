@@ -181,6 +181,9 @@ def test_what_is_required_and_absent_is_left_to_the_validation() -> None:
         (b'{"name": "a", "name": "b"}', "name", "given twice"),
         (b'{"executors": [{"image": "a", "image": "a"}]}', "executors[0].image", "given twice"),
         (b'{"tags": {"a": "1", "a": "2"}}', "tags.a", "given twice"),
+        (b'{"name": "a", "name": "\\u003a"}', "name", "given twice"),
+        (b'{"name": ":", "name": "::"}', "name", "given twice"),
+        (b'{"name" : "a:", "name":"b"}', "name", "given twice"),
         (
             b'{"resources": {"cpu_cores": 1, "cpuCores": 1}}',
             "resources.cpuCores",
@@ -197,6 +200,11 @@ def test_what_is_required_and_absent_is_left_to_the_validation() -> None:
         ),
         (
             b'{"resources": {"cpu_cores": 12345678901234567890}}',
+            "resources.cpu_cores",
+            "must be an integer of at most 32 bits",
+        ),
+        (
+            b'{"resources": {"cpu_cores": 2147483648}}',
             "resources.cpu_cores",
             "must be an integer of at most 32 bits",
         ),
@@ -280,3 +288,29 @@ def verdict(sent: bytes) -> Spec | None:
         return read_spec(sent)
     except Invalid:
         return None
+
+
+ODD = st.text(st.sampled_from('a:"\\u003 {},é\n'), max_size=6)
+
+
+@given(
+    first=ODD,
+    second=ODD,
+    tag=ODD,
+    ascii_only=st.booleans(),
+    between=st.sampled_from([(", ", ": "), (",", ":"), (" , ", " : ")]),
+)
+def test_no_text_hides_a_name_that_stands_twice(
+    first: str, second: str, tag: str, *, ascii_only: bool, between: tuple[str, str]
+) -> None:
+    def written(value: object) -> str:
+        return json.dumps(value, ensure_ascii=ascii_only, separators=between)
+
+    comma, colon = between
+    once = written({"description": first, "tags": {tag: second}})
+    assert read_spec(once.encode()) == Spec(description=first, tags={tag: second})
+    twice = once[:-1] + f"{comma}{written('description')}{colon}{written(second)}}}"
+    assert refused(twice.encode()).problems == (Problem("description", "given twice"),)
+    names = f"{written(tag)}{colon}{written(first)}"
+    twice = f'{{"tags"{colon}{{{names}{comma}{names}}}}}'
+    assert [one.message for one in refused(twice.encode()).problems] == ["given twice"]

@@ -32,7 +32,7 @@ _KINDS: Final[Mapping[type, str]] = {
     str: "a string",
     list: "an array",
 }
-_INT32: Final = 2**31
+INT32: Final = 2**31
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _CAPITAL: Final = re.compile(r"[A-Z]")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
@@ -121,7 +121,7 @@ class _Reading:
         number = _integer(given)
         if number is None:
             self.expected("an integer", given, where)
-        elif not -_INT32 <= number < _INT32:
+        elif not -INT32 <= number < INT32:
             self.wrong(where, "must be an integer of at most 32 bits")
         return number or 0
 
