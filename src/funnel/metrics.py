@@ -123,7 +123,10 @@ class Metrics:
 
     def dispatched(self, queue: str, kind: str, result: str) -> None:
         """One errand was done: `submit` or `cancel`, with `done`, `refused` or `unknown`."""
-        self._errands.labels(queue, kind, result).inc()
+        key = (queue, kind, result)
+        if key not in self._dispatched:
+            self._dispatched[key] = self._errands.labels(*key)
+        self._dispatched[key].inc()
 
     def watch_queue(self, queue: str, waiting: Callable[[], int]) -> None:
         """Ask this how many attempts wait for a place in the backend, at each look."""
@@ -241,6 +244,7 @@ class Metrics:
         self._events = self._counter("journal_events", "Events kept for attempts.", "kind")
 
     def _work(self) -> None:
+        self._dispatched: dict[tuple[str, str, str], Counter] = {}
         self._errands = self._counter(
             "dispatch", "Errands done for a backend.", "queue", "kind", "result"
         )

@@ -13,7 +13,9 @@ from funnel.database.packed import read_spec
 from funnel.database.rows import WORK
 from funnel.database.sql import statements
 
-_Due: TypeAlias = tuple[int, bytes, bytes | None, bytes | None]
+_Due: TypeAlias = tuple[int, bytes, int, bytes | None, bytes | None]
+Seen: TypeAlias = tuple[int, bytes]
+"""The number of a task, and its progress as it was stored when work for it was claimed."""
 
 SQL = statements("sqlite.sql")
 
@@ -22,6 +24,7 @@ SQL = statements("sqlite.sql")
 class _Held:
     tries: int
     until: float
+    seen: Seen | None = None
 
 
 class Claims:
@@ -53,6 +56,11 @@ class Claims:
         if held is None or held.tries != claim.tries:
             raise Fenced("somebody else has claimed this work")
 
+    def seen(self, claim: Claim) -> Seen | None:
+        """None where its task was gone, or the claim is not the newest."""
+        held = self._known.get(claim.id)
+        return held.seen if held and held.tries == claim.tries else None
+
     def mended(self, number: int) -> None:
         """It may be claimed again at once, if it is still there."""
         self._known.pop(number, None)
@@ -73,9 +81,10 @@ class Claims:
 
     def _claimed(self, row: _Due, until: float) -> Claim | None:
         """None for what cannot be read, so that the rest is done."""
-        number, work, progress, created = row
+        number, work, n, progress, created = row
         held = self._known.setdefault(number, _Held(0, 0.0))
         held.tries, held.until = held.tries + 1, until
+        held.seen = (n, progress) if progress else None
         try:
             return Claim(
                 id=number,

@@ -1,0 +1,38 @@
+-- Made for the connection that writes: who inserts into these views makes or changes all the rows
+-- that a task needs, so that many tasks are one statement. Where anything is not as expected the
+-- statement fails as a whole.
+CREATE TEMP VIEW arrival (
+  id, owner, queue, state, name, progress, body, tags, work, key, at, forget
+) AS
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
+
+CREATE TEMP TRIGGER arrive INSTEAD OF INSERT ON arrival BEGIN
+  INSERT INTO task (id, owner, queue, state, active, name, progress)
+  VALUES (new.id, new.owner, new.queue, new.state, 0, new.name, new.progress);
+  -- The next two have no rowid, so that the last one is still that of the task.
+  INSERT INTO tag (key, value, n) SELECT key, value, last_insert_rowid() FROM json_each(new.tags);
+  INSERT INTO tag_key (key, n) SELECT key, last_insert_rowid() FROM json_each(new.tags);
+  INSERT INTO event (n, seq, body) VALUES (last_insert_rowid(), 1, new.body);
+  INSERT INTO outbox (queue, due, work) VALUES (new.queue, new.at, new.work);
+  INSERT INTO idempotency (owner, key, task_id, at)
+  SELECT new.owner, new.key, new.id, new.at WHERE new.key <> '';
+  DELETE FROM idempotency WHERE new.key <> '' AND (owner, key) IN (
+    SELECT owner, key FROM idempotency WHERE at <= new.forget ORDER BY at LIMIT 100
+  );
+END;
+
+CREATE TEMP VIEW acceptance (n, id, state, before, progress, seq, body, work) AS
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
+
+CREATE TEMP TRIGGER accept INSTEAD OF INSERT ON acceptance BEGIN
+  SELECT raise(ABORT, 'its task has moved on, or somebody else has done this work')
+  WHERE NOT EXISTS (
+      SELECT 1 FROM task
+      WHERE n = new.n AND id = new.id AND state = new.state AND progress = new.before
+    )
+    OR EXISTS (SELECT 1 FROM event WHERE n = new.n AND seq >= new.seq)
+    OR NOT EXISTS (SELECT 1 FROM outbox WHERE id = new.work);
+  UPDATE task SET progress = new.progress, active = 1 WHERE n = new.n;
+  INSERT INTO event (n, seq, body) VALUES (new.n, new.seq, new.body);
+  DELETE FROM outbox WHERE id = new.work;
+END;
