@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=1)
 LOOK_AGAIN = timedelta(seconds=1)
+ROUND = 0.005
+"""Seconds from one round to the next at least, so that what comes one by one is done together."""
 
 
 class Dispatch:
@@ -43,12 +45,16 @@ class Dispatch:
 
     async def forever(self) -> None:
         """First take up what a server before us left, then do the work as it comes."""
-        tries, resumed, seen = 0, False, 0
+        tries, resumed, seen, due = 0, False, 0, 0.0
+        clock = asyncio.get_running_loop().time
         while True:
             try:
                 if not resumed:
                     await self.resume()
                 resumed = True
+                if (early := due - clock()) > 0:
+                    await asyncio.sleep(early)
+                due = clock() + ROUND
                 if not await self.once():
                     seen = await self._database.wait(seen, within=LOOK_AGAIN)
             except Exception:
