@@ -165,7 +165,7 @@ install_rabbitmq() {
   without_services debian_packages rabbitmq-server
 }
 
-# The name service of Erlang would stay behind, so the broker has none: its port is fixed.
+# The broker would start a name service of Erlang that stays behind; this one goes with it.
 run_rabbitmq() {
   local folder=$1 port=$2
   mkdir -p "$folder"
@@ -177,14 +177,14 @@ log.console = true
 log.file = false
 SETTINGS
   : >"$folder/enabled_plugins"
-  as_root chown -R rabbitmq "$folder"
   export HOME=$folder RABBITMQ_NODENAME=funnel$port@localhost RABBITMQ_DIST_PORT=$((port + 1)) \
     ERL_EPMD_PORT=$((port + 2)) RABBITMQ_CONFIG_FILE=$folder/rabbitmq \
     RABBITMQ_ENABLED_PLUGINS_FILE=$folder/enabled_plugins RABBITMQ_MNESIA_BASE=$folder/data \
     RABBITMQ_LOG_BASE=$folder RABBITMQ_LOGS=- \
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}"
   cd "$folder"
-  become --reuid rabbitmq --regid rabbitmq --clear-groups /usr/lib/rabbitmq/bin/rabbitmq-server
+  setpriv --pdeathsig KILL epmd -address $address -port "$ERL_EPMD_PORT" &
+  become /usr/lib/rabbitmq/bin/rabbitmq-server
 }
 
 # Debian starts what it installs; these are told not to.

@@ -56,7 +56,8 @@ class Broker:
 
     def stop(self, how: signal.Signals = signal.SIGKILL) -> None:
         """As a fault would: what was acknowledged must be there after the next start."""
-        os.killpg(self.process.pid, how)
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, how)
         self.process.wait(PATIENCE)
 
     def _answers(self) -> bool:

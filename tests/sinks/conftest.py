@@ -26,6 +26,30 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield broker
 
 
+@pytest.fixture(scope="session")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with running("nats", tmp_path_factory) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with running("redis", tmp_path_factory) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with running("rabbitmq", tmp_path_factory) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def pubsub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with running("pubsub", tmp_path_factory) as broker:
+        yield broker
+
+
 @pytest.fixture
 def topic() -> str:
     """A name that no other test uses."""

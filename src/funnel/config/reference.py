@@ -38,7 +38,6 @@ NOT_YET: Final[Names] = _names(
     MongoDB=_names("Addrs Database Timeout Username Password"),
     Postgres=_names("Host Database User Password AdminUser AdminPassword Timeout"),
     Datastore=_names("Project CredentialsFile"),
-    PubSub=_names("Topic Project CredentialsFile"),
     HTCondor=BATCH,
     Slurm=BATCH,
     PBS=BATCH,

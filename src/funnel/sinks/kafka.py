@@ -2,29 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from funnel.core.error import Unavailable
 from funnel.core.message import Numbered
 from funnel.core.secret import Secret
 from funnel.core.value import Some, Value
 from funnel.metrics import Metrics
 from funnel.plugins import Host, Plugin
-from funnel.sinks.common import checked, library, without_logs
+from funnel.ports import Sink
+from funnel.sinks.common import GRACE, Line, by_task, demand, library, sink_over, together
 from funnel.wire.message import encode, indent
 
 log = logging.getLogger(__name__)
 
 OVERHEAD: Final = 512
 """Bytes of a batch that are not the message."""
-GRACE: Final = 2.0
-"""Seconds for a producer to close."""
 
 
-class Settings(Value, kw_only=True, rename="pascal"):
+class Settings(Value, kw_only=True, rename={"tls": "TLS", "ca_file": "CAFile"}):
     """Events to Apache Kafka, as the Go Funnel writes them, with the id of the task as the key."""
 
     servers: tuple[str, ...] = ()
@@ -46,55 +44,37 @@ class Settings(Value, kw_only=True, rename="pascal"):
     """Of the login: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
 
 
-class KafkaSink:
+class Producer:
     """
-    Answers `ports.Sink`.
+    Sends to the partitions of one topic.
 
-    Each partition has one batch under way, and a producer that has failed is thrown away, so
-    that nothing overtakes what comes before it. The producer is idempotent: what it repeats by
-    itself is kept once.
+    Each has one batch under way, so that nothing overtakes what comes before it. The producer
+    is idempotent: what it repeats by itself is kept once.
     """
 
-    def __init__(self, aiokafka: Any, settings: Settings, metrics: Metrics) -> None:
-        self._aiokafka = aiokafka
-        self._settings = settings
+    def __init__(self, producer: Any, settings: Settings, metrics: Metrics) -> None:
+        self._producer = producer
+        self._topic = settings.topic
+        self._most = settings.batch_bytes
         self._metrics = metrics
-        self._producer: Any = None
-        self._partition_of = aiokafka.partitioner.DefaultPartitioner()
+        partitioner = library("aiokafka.partitioner", "kafka")
+        self._partition_of = partitioner.DefaultPartitioner()
 
-    async def __call__(self, told: Sequence[Numbered]) -> None:
-        told = without_logs(told, system_logs=self._settings.system_logs)
-        try:
-            await self._send(told)
-        except self._aiokafka.errors.KafkaError as error:
-            await self.close()
-            raise Unavailable(f"Kafka: {error!r}") from error
-        except BaseException:
-            await self.close()
-            raise
+    async def send(self, told: Sequence[Numbered]) -> None:
+        partitions = sorted(await self._producer.partitions_for(self._topic))
+        batches: dict[int, list[Numbered]] = {}
+        for task_id, part in by_task(told).items():
+            partition = self._partition_of(task_id.encode(), partitions, partitions)
+            batches.setdefault(partition, []).extend(part)
+        await together([self._send_to(partition, part) for partition, part in batches.items()])
 
-    async def _send(self, told: Sequence[Numbered]) -> None:
-        if self._producer is None:
-            self._producer = await self._connected()
-        partitions = sorted(await self._producer.partitions_for(self._settings.topic))
-        chosen, batches = dict[str, int](), dict[int, list[Numbered]]()
-        for one in told:
-            task_id = one.message.id
-            if task_id not in chosen:
-                chosen[task_id] = self._partition_of(task_id.encode(), partitions, partitions)
-            batches.setdefault(chosen[task_id], []).append(one)
-        sending = [self._send_to(partition, part) for partition, part in batches.items()]
-        for ended in await asyncio.gather(*sending, return_exceptions=True):
-            if ended is not None:
-                raise ended
-
-    async def _send_to(self, partition: int, told: Iterable[Numbered]) -> None:
+    async def _send_to(self, partition: int, told: Sequence[Numbered]) -> None:
         """One batch after the other, in order."""
         batch = self._producer.create_batch()
         for one in told:
             message = _message(one)
             # An empty batch takes anything, whatever its limit.
-            if len(message["value"]) + OVERHEAD > self._settings.batch_bytes:
+            if len(message["value"]) + OVERHEAD > self._most:
                 self._leave_out(one, len(message["value"]))
             elif not batch.append(**message):
                 await self._flush(batch, partition)
@@ -105,43 +85,11 @@ class KafkaSink:
     async def _flush(self, batch: Any, partition: int) -> None:
         if batch.record_count():
             batch.close()
-            sent = await self._producer.send_batch(batch, self._settings.topic, partition=partition)
-            await sent
+            await (await self._producer.send_batch(batch, self._topic, partition=partition))
 
     def _leave_out(self, one: Numbered, size: int) -> None:
         self._metrics.sink_refused("kafka")
         log.error("event %s has %d bytes, too many for Kafka.BatchBytes", one.key, size)
-
-    async def _connected(self) -> Any:
-        settings = self._settings
-        producer = self._aiokafka.AIOKafkaProducer(
-            bootstrap_servers=[one for one in settings.servers if one],
-            client_id="funnel",
-            acks="all",
-            enable_idempotence=True,
-            max_batch_size=settings.batch_bytes,
-            max_request_size=settings.batch_bytes * 2,
-            request_timeout_ms=int(settings.timeout.total_seconds() * 1000),
-            **_security(self._aiokafka, settings),
-        )
-        try:
-            await producer.start()
-        except BaseException:
-            await _stop(producer)
-            raise
-        return producer
-
-    async def close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _stop(producer)
-
-
-async def _stop(producer: Any) -> None:
-    with suppress(Exception):
-        async with asyncio.timeout(GRACE):
-            await producer.stop()
-    await producer.client.close()
 
 
 def _message(one: Numbered) -> dict[str, Any]:
@@ -153,11 +101,34 @@ def _message(one: Numbered) -> dict[str, Any]:
     }
 
 
-def _security(aiokafka: Any, settings: Settings) -> Mapping[str, Any]:
+@asynccontextmanager
+async def _connected(settings: Settings, metrics: Metrics) -> AsyncGenerator[Producer]:
+    producer = library("aiokafka", "kafka").AIOKafkaProducer(
+        bootstrap_servers=[one for one in settings.servers if one],
+        client_id="funnel",
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=settings.batch_bytes,
+        max_request_size=settings.batch_bytes * 2,
+        request_timeout_ms=int(settings.timeout.total_seconds() * 1000),
+        **_security(settings),
+    )
+    try:
+        await producer.start()
+        yield Producer(producer, settings, metrics)
+    finally:
+        # It waits for what it still would send, which may be for long.
+        with suppress(Exception):
+            async with asyncio.timeout(GRACE / 2):
+                await producer.stop()
+        await producer.client.close()
+
+
+def _security(settings: Settings) -> Mapping[str, Any]:
     how = ("SASL_" if settings.user else "") + ("SSL" if settings.tls else "PLAINTEXT")
     found: dict[str, Any] = {"security_protocol": how}
     if settings.tls:
-        create = aiokafka.helpers.create_ssl_context
+        create = library("aiokafka.helpers", "kafka").create_ssl_context
         found["ssl_context"] = create(cafile=settings.ca_file or None)
     if settings.user:
         found |= {
@@ -168,17 +139,18 @@ def _security(aiokafka: Any, settings: Settings) -> Mapping[str, Any]:
     return found
 
 
-@asynccontextmanager
-async def make(settings: Settings, host: Host) -> AsyncGenerator[KafkaSink]:
-    checked("Kafka.Servers", any(settings.servers), "is empty: name a broker, as in broker1:9092")
-    aiokafka = library("aiokafka", "kafka")
-    library("aiokafka.partitioner", "kafka")
-    library("aiokafka.helpers", "kafka")
-    sink = KafkaSink(aiokafka, settings, host.metrics)
-    try:
-        yield sink
-    finally:
-        await sink.close()
+def make(settings: Settings, host: Host) -> AbstractAsyncContextManager[Sink]:
+    demand("Kafka.Servers", any(settings.servers), "name a broker, as in broker1:9092")
+    errors = library("aiokafka.errors", "kafka")
+    return sink_over(
+        Line(
+            name="Kafka",
+            connect=lambda: _connected(settings, host.metrics),
+            send=Producer.send,
+            faults=(errors.KafkaError,),
+            system_logs=settings.system_logs,
+        )
+    )
 
 
 PLUGIN = Plugin("Kafka", Settings, make)

@@ -10,6 +10,7 @@ from funnel.core.message import Message, Numbered
 from funnel.core.task import Task
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
+from funnel.ports import Sink
 from funnel.sinks.common import without_logs
 from funnel.wire.message import encode
 
@@ -46,7 +47,7 @@ class Settings(Value, rename="pascal"):
 
 
 @asynccontextmanager
-async def make(settings: Settings, _host: Host) -> AsyncGenerator[object]:
+async def make(settings: Settings, _host: Host) -> AsyncGenerator[Sink]:
     async def sink(told: Sequence[Numbered]) -> None:
         await tell(without_logs(told, system_logs=settings.system_logs))
 
