@@ -28,15 +28,14 @@ from funnel.auth.tokens import Tokens
 from funnel.config import Config
 from funnel.config import Server as ServerSettings
 from funnel.config.exposure import refuse_exposed
-from funnel.core.attempts import asked
 from funnel.core.error import Unavailable
 from funnel.core.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
-from funnel.core.task import Spec, Task
 from funnel.database import sqlite
 from funnel.logs import set_up
 from funnel.metrics import Metrics
 from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
+from funnel.service.attendance import MOST, Attendance
 from funnel.service.callers import Callers
 from funnel.service.dispatch import Dispatch
 from funnel.service.feed import begun
@@ -45,7 +44,6 @@ from funnel.service.ids import ids
 from funnel.service.leftovers import clear_forever
 from funnel.service.pace import pace_of
 from funnel.service.retention import Retention
-from funnel.service.solo import Solo
 from funnel.service.submit import Submit
 from funnel.service.sweep import Sweep
 from funnel.service.tasks import TaskService
@@ -180,6 +178,7 @@ class Parts:
     backend: Backend
     tasks: TaskService
     callers: Callers
+    attendance: Attendance
     hub: Hub
     storage: Router
     metrics: Metrics
@@ -210,6 +209,13 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             now=now,
         )
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
+        attendance = Attendance(
+            known=database,
+            hub=Hub(database, most=MOST),
+            terms=config.remote_workers.terms,
+            now=now,
+            queue=config.compute if find("compute", config.compute).remote else "",
+        )
         sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
         retention = Retention(database, config.server.task_retention)
         sinks = {name: await opening.open("sink", name) for name in config.event_writers}
@@ -218,6 +224,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             *(asyncio.create_task(one.forever()) for one in deliveries),
             asyncio.create_task(watch.forever()),
             asyncio.create_task(dispatch.forever()),
+            asyncio.create_task(attendance.forever()),
             asyncio.create_task(retention.forever(RETENTION_EVERY)),
             asyncio.create_task(sweep.forever(SWEEP_EVERY)),
             asyncio.create_task(clear_forever(worker, SWEEP_EVERY)),
@@ -231,6 +238,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
                 submit, database, config.server.task_access, config.server.foreign_task
             ),
             callers=callers,
+            attendance=attendance,
             hub=Hub(database, most=_waiting(config.server)),
             storage=storage,
             metrics=opening.host.metrics,
@@ -364,7 +372,7 @@ def _rpc_door(parts: Parts, info: ServiceInfo, certificates: Certificates | None
     """Loaded here, since gRPC takes its time and a worker without a server needs none."""
     grpc, limits = import_module("funnel.api.grpc.services"), _limits(parts.config.server)
     door: RpcDoor = grpc.make_door(
-        grpc.make_services(parts.tasks, parts.database, info, limits),
+        grpc.make_services(parts.tasks, parts.database, parts.attendance, info, limits),
         let_in=parts.callers.let_in,
         metrics=parts.metrics,
         limits=limits,
@@ -383,21 +391,3 @@ def _limits(settings: ServerSettings) -> Limits:
         no_store=settings.disable_http_cache,
         open_metrics=settings.open_metrics,
     )
-
-
-async def run_worker(config: Config, spec: Spec) -> Task:
-    """
-    Run one task here, without any server; the task as it ended, with its logs.
-
-    Raises `Invalid` for backend parameters that cannot be read.
-    """
-    asked(spec.resources.backend_parameters)
-    async with AsyncExitStack() as stack:
-        opening = Opening(stack, config)
-        solo = Solo(ids(now)(), spec, now)
-        # A server on the same work directory must not take its containers for leftovers.
-        opening.host = replace(opening.host, deployment=solo.task_id)
-        worker, runtime = await opening.worker(solo, await opening.storage())
-        # A server waits for the engine; here somebody waits for us, and shall know why.
-        await runtime.describe()
-        return await solo.run(worker.run)

@@ -45,6 +45,8 @@ class Plugin(Generic[S, T]):
     section: str
     settings: type[S]
     make: Callable[[S, Host], AbstractAsyncContextManager[T]]
+    remote: bool = False
+    """Of a backend: whether its workers are away from the server and come for their attempts."""
 
 
 def names(kind: str) -> tuple[str, ...]:

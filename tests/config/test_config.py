@@ -197,7 +197,7 @@ def test_a_database_elsewhere_is_not_quietly_replaced(name: str) -> None:
 
 def test_a_backend_that_we_lack_is_not_quietly_replaced() -> None:
     (line,) = refused("Compute: Slurm")
-    assert line.startswith("Compute: 'slurm' is not supported yet, use local")
+    assert line.startswith("Compute: 'slurm' is not supported yet, use external or local")
 
 
 def test_the_address_of_the_server_follows_its_host_and_port() -> None:

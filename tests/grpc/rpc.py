@@ -23,11 +23,15 @@ from funnel.api.grpc.faults import DETAILS
 from funnel.api.grpc.services import make_door, make_services
 from funnel.api.settings import Limits
 from funnel.api.tls import Certificates
+from funnel.core.lease import Terms
 from funnel.metrics import Metrics
 from funnel.ports import Database
+from funnel.service.attendance import Attendance
 from funnel.service.callers import Callers
+from funnel.service.hub import Hub
 from funnel.service.tasks import TaskService
 from funnel.service.together import alongside
+from funnel.testing.build import EPOCH
 from funnel.wire.gen import fault_pb2
 from funnel.wire.gen.tes_pb2_grpc import TaskServiceStub
 
@@ -61,12 +65,17 @@ def door(
     certificates: Certificates | None = None,
 ) -> GrpcDoor:
     return make_door(
-        make_services(tasks or tasks_of(database), database, INFO, limits),
+        make_services(tasks or tasks_of(database), database, _attendance(database), INFO, limits),
         let_in=(callers or Callers()).let_in,
         metrics=metrics or Metrics(),
         limits=limits,
         certificates=certificates,
     )
+
+
+def _attendance(database: Database) -> Attendance:
+    """No worker is away from this server."""
+    return Attendance(known=database, hub=Hub(database), terms=Terms(), now=lambda: EPOCH, queue="")
 
 
 @asynccontextmanager

@@ -15,14 +15,16 @@ LONGEST: Final = 28.0
 
 
 @contextmanager
-def ended_by_signals() -> Generator[asyncio.Event]:
+def ended_by_signals(
+    then: str = "what runs is left to the next start",
+) -> Generator[asyncio.Event]:
     """An event that SIGINT or SIGTERM set. A second signal ends the process, and so does time."""
     loop, asked = asyncio.get_running_loop(), asyncio.Event()
 
     def end(one: signal.Signals) -> None:
         if asked.is_set():
             _die(one)
-        log.info("%s: ending; what runs is left to the next start", one.name)
+        log.info("%s: ending; %s", one.name, then)
         asked.set()
         loop.call_later(LONGEST, _die, one)
 

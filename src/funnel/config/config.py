@@ -18,6 +18,7 @@ from funnel.config.sources import Flags, Tree, from_environment, from_file, from
 from funnel.core.error import Invalid, Problem
 from funnel.core.value import Value
 from funnel.plugins import Plugin, names
+from funnel.service.attendance import RemoteSettings
 from funnel.service.feed import Start
 from funnel.service.worker import WorkerSettings
 
@@ -36,6 +37,7 @@ class Config(Value, kw_only=True):
     rpc_client: RPCClient
     logger: Logger
     worker: WorkerSettings
+    remote_workers: RemoteSettings
     parts: Mapping[str, Value]
     warnings: tuple[str, ...] = ()
     """What was asked for and cannot be done yet."""
@@ -101,6 +103,7 @@ def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence
         rpc_client=rpc,
         logger=_as(Logger, parts),
         worker=_as(WorkerSettings, parts),
+        remote_workers=_as(RemoteSettings, parts),
         parts={
             **{name: part for name, part in parts.items() if name not in OWN},
             "Server.BasicAuth": basic.Settings(server.basic_auth),

@@ -7,6 +7,7 @@ from funnel.config.sections import Logger, RPCClient, Server, Top
 from funnel.config.shape import Key, Shape, plain, shape
 from funnel.core.value import Value
 from funnel.plugins import find, names
+from funnel.service.attendance import RemoteSettings
 from funnel.service.worker import WorkerSettings
 
 KINDS: Final = ("database", "compute", "runtime", "storage", "identity", "sink")
@@ -16,6 +17,7 @@ OWN: Final[Mapping[str, type[Value]]] = {
     "RPCClient": RPCClient,
     "Logger": Logger,
     "Worker": WorkerSettings,
+    "RemoteWorkers": RemoteSettings,
 }
 
 

@@ -34,7 +34,7 @@ class Top(Value, kw_only=True, rename=display):
     database: str = "sqlite"
     """Where tasks are kept."""
     compute: str = "local"
-    """Where workers run: local is this machine, noop runs nothing."""
+    """Where workers run: local is this machine, external leaves it to others to start them."""
     runtime: str = "docker"
     """What runs a container."""
     event_writers: tuple[str, ...] = ()
@@ -107,13 +107,14 @@ class Server(Value, kw_only=True, rename=display):
 
 
 class RPCClient(Value, kw_only=True, rename=display):
-    """How workers and nodes reach the server; not in use yet."""
+    """How workers that are away from the server reach it."""
 
     server_address: str = ""
     """Empty: Server.HostName and Server.RPCPort."""
     timeout: timedelta | None = timedelta(seconds=60)
     """For one call; a negative one, or disabled, waits for ever."""
     max_retries: int = 10
+    """Times that the server is looked for before it has answered once."""
 
 
 class Logger(Value, kw_only=True, rename=display):

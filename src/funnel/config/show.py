@@ -18,7 +18,13 @@ from funnel.core.value import Value
 def show(config: Config) -> dict[str, Any]:
     """Every setting as it counts, by the names of the settings file; lists, numbers and text."""
     top = {key.display: getattr(config, name) for name, key in _by_name(Top).items()}
-    own = (config.server, config.rpc_client, config.logger, config.worker)
+    own = (
+        config.server,
+        config.rpc_client,
+        config.logger,
+        config.worker,
+        config.remote_workers,
+    )
     return {
         **{name: _plain(value) for name, value in top.items()},
         **{name: section_shown(part) for name, part in zip(OWN, own, strict=True)},

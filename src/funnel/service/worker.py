@@ -11,7 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from funnel.core.attempts import Again, again, asked
+from funnel.core.ending import ended
 from funnel.core.error import Fenced, FunnelError, InvalidTransition, NotFound
 from funnel.core.event import (
     Batch,
@@ -21,16 +24,13 @@ from funnel.core.event import (
     MetadataAdded,
     OutputsStored,
     Printed,
-    Requeued,
     StateChanged,
 )
 from funnel.core.fold import Progress
 from funnel.core.outcome import (
-    Failed,
     Finished,
     Outcome,
     SystemFailed,
-    describe,
     final_state,
     may_pass,
 )
@@ -43,7 +43,7 @@ from funnel.core.value import Amount, Count, Some, Value
 from funnel.core.view import bare
 from funnel.metrics import Metrics
 from funnel.ports import Clock, Record, Runtime, Storage
-from funnel.service.executor import Bench, Run
+from funnel.service.executor import LINGER, Bench, Run
 from funnel.service.jitter import chance, jittered
 from funnel.service.journal import Journal
 from funnel.service.limit import Limit
@@ -51,7 +51,7 @@ from funnel.service.output import Pace
 from funnel.service.publish import publish
 from funnel.service.remains import Remains, image_of
 from funnel.service.stage import Transfers, lay_out, planned, stage
-from funnel.service.together import alongside, together, undisturbed
+from funnel.service.together import alongside, lingering, together, undisturbed
 from funnel.service.workplace import Owner, Workplace
 
 log = logging.getLogger(__name__)
@@ -200,7 +200,9 @@ class Try:
         if before.state is State.QUEUED:
             await journal.note(*self._beginning(before))
         is_new = before.state is not State.RUNNING
-        plan, empty = await asyncio.to_thread(self._laid_out, is_new=is_new)
+        # What a thread still makes when the attempt has been cleared away, would stay.
+        laying_out = asyncio.to_thread(self._laid_out, is_new=is_new)
+        plan, empty = await lingering(laying_out, LINGER)
         bench = self._bench(journal, plan)
         if is_new:
             with self._timed(STAGING):
@@ -320,36 +322,21 @@ class Try:
         """Say how it ended, and in a word."""
         if self._spent:
             await journal.note(MetadataAdded(self._task.id, self._worker.now(), self._spent))
-        if not isinstance(outcome, Finished):
-            await journal.note(self._complaint(outcome))
-            if following := self._again(journal, outcome):
-                await journal.record(*self._requeued(outcome, following))
-                return "REQUEUED"
-        state = final_state(outcome)
-        await journal.record(StateChanged(self._task.id, self._worker.now(), state))
-        return state
+        now = self._worker.now()
+        if isinstance(outcome, Finished):
+            await journal.record(StateChanged(self._task.id, now, final_state(outcome)))
+            return final_state(outcome)
+        following = self._again(journal, outcome)
+        await journal.record(*ended(self._task.id, now, outcome, following))
+        return "REQUEUED" if following else final_state(outcome)
 
     def _again(self, journal: Journal, outcome: Outcome) -> Again | None:
         """The attempt that shall follow."""
         if isinstance(outcome, Finished):
             return None
-        return again(outcome, journal.progress.logs, self._asked)
-
-    def _complaint(self, failed: Failed) -> Logged:
-        message = "System error" if isinstance(failed, SystemFailed) else "Exec error"
-        return self._logged(message, Level.ERROR, {"error": describe(failed)})
-
-    def _requeued(self, failed: Failed, following: Again) -> tuple[Change, ...]:
-        pause = jittered(following.pause, self._worker.luck())
-        about = {
-            "reason": following.reason,
-            "attempt": str(following.number),
-            "in": f"{pause:.1f}s",
-        }
-        return (
-            self._logged("trying again", Level.WARNING, about),
-            Requeued(self._task.id, self._worker.now(), describe(failed), pause),
-        )
+        following = again(outcome, journal.progress.logs, self._asked)
+        pause = jittered(following.pause, self._worker.luck()) if following else 0.0
+        return following and replace(following, pause=pause)
 
     async def _is_over(self) -> bool:
         """Whether others have ended it; not, where that cannot be known now."""

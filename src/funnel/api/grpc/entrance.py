@@ -21,6 +21,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "/tes.TaskService/CancelTask": Operation.CANCEL_TASK,
     "/tes.TaskService/GetServiceInfo": Operation.SERVICE_INFO,
     "/events.EventService/WriteEvent": Operation.WRITE_EVENT,
+    "/funnel.worker.v1.WorkerService/Work": Operation.WORK,
     "/scheduler.SchedulerService/ListNodes": Operation.LIST_NODES,
     "/scheduler.SchedulerService/GetNode": Operation.LIST_NODES,
     "/scheduler.SchedulerService/PutNode": Operation.RUN_NODE,

@@ -1,0 +1,117 @@
+"""Putting a worker together that runs by itself, or away from its server."""
+
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace as replace_value
+
+from funnel.api.ending import ended_by_signals
+from funnel.app import Opening, deployment_of, now
+from funnel.config import Config
+from funnel.core.attempts import asked
+from funnel.core.error import Fenced, FunnelError, InvalidTransition, NotFound
+from funnel.core.task import Spec, Task, TaskId
+from funnel.core.value import Value
+from funnel.link.call import Server
+from funnel.link.gated import Gated
+from funnel.link.link import Link, linked
+from funnel.link.unsaid import Unsaid
+from funnel.service.away import Away, clear_attempts
+from funnel.service.ids import ids
+from funnel.service.jitter import chance, jittered
+from funnel.service.solo import Solo
+from funnel.service.together import first_of
+from funnel.wire.gen import worker_pb2 as pb
+
+LONGEST_TAIL: Final = 1 << 20
+"""Bytes of a stream that are sent to a server at once; what is before them is left out."""
+IN_VARIABLE: Final = "FUNNEL_WORKER_TOKEN"
+IN_FILE: Final = "FUNNEL_WORKER_TOKEN_FILE"
+
+
+class Ended(Value):
+    """How a worker has ended; `task` is as far as it knows. A second signal ends it at once."""
+
+    task: Task
+    stopped: bool
+
+
+class Stopped(FunnelError):
+    """The worker was stopped before it had begun."""
+
+
+async def run_worker(config: Config, spec: Spec) -> Task:
+    """
+    Run one task here, without any server; the task as it ended, with its logs.
+
+    Raises `Invalid` for backend parameters that cannot be read.
+    """
+    asked(spec.resources.backend_parameters)
+    async with AsyncExitStack() as stack:
+        opening = Opening(stack, config)
+        solo = Solo(ids(now)(), spec, now)
+        # A server on the same work directory must not take its containers for leftovers.
+        opening.host = replace(opening.host, deployment=solo.task_id)
+        worker, runtime = await opening.worker(solo, await opening.storage())
+        # A server waits for the engine; here somebody waits for us, and shall know why.
+        await runtime.describe()
+        return await solo.run(worker.run)
+
+
+async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[str, str]) -> Ended:
+    """
+    Run an attempt at a task of a server, which hears of all that happens.
+
+    Raises `Fenced` where the attempt is another worker's, and `Unavailable` without a server.
+    """
+    with ended_by_signals("what runs is stopped") as stop:
+        async with AsyncExitStack() as stack:
+            settings = config.worker
+            tail = min(settings.log_tail_size, LONGEST_TAIL)
+            config = replace_value(config, worker=replace_value(settings, log_tail_size=tail))
+            link = _link(config, task_id, environ)
+            opening = Opening(stack, config)
+            storage = Gated(await opening.storage(), link.authority)
+            worker, runtime = await opening.worker(link, storage)
+            await runtime.describe()
+            try:
+                await first_of(stop.wait(), stack.enter_async_context(linked(link)))
+            except (Fenced, InvalidTransition, NotFound):
+                await clear_attempts(worker, task_id)
+                raise
+            if stop.is_set():
+                raise Stopped
+            await Away(worker, link, task_id).run(stop)
+            return Ended(link.task, stop.is_set())
+
+
+def _link(config: Config, task_id: TaskId, environ: Mapping[str, str]) -> Link:
+    rpc, work_dir = config.rpc_client, Path(config.worker.work_dir)
+    server = Server(
+        address=rpc.server_address,
+        metadata=_credentials(environ),
+        timeout=rpc.timeout.total_seconds() if rpc.timeout else None,
+    )
+    holder = f"{socket.gethostname()}/{deployment_of(work_dir)}"
+    return Link(
+        server,
+        pb.Hello(task_id=task_id, holder=holder),
+        lambda fence: Unsaid(Path(work_dir, task_id, str(fence), "private", "unsaid").absolute()),
+        tries=rpc.max_retries,
+        pause=lambda longest: jittered(longest, chance()),
+    )
+
+
+def _credentials(environ: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """From where no list of processes shows it."""
+    token = environ.get(IN_VARIABLE, "")
+    if not token and (path := environ.get(IN_FILE)):
+        try:
+            token = Path(path).read_text().strip()
+        except OSError as error:
+            raise FunnelError(f"{IN_FILE} {path} cannot be read: {error.strerror}") from error
+    return (("authorization", f"Bearer {token}"),) if token else ()
