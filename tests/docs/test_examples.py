@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = (
     "README.md",
     "docs/tutorial.md",
+    "docs/how-to/accounts.md",
     "docs/how-to/http-api.md",
     "docs/how-to/operate.md",
     "docs/how-to/retries-and-limits.md",
