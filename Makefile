@@ -17,7 +17,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),pause_writing,resume_writing
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),Stamp,initialize,finalize,__call__
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),intercept_service,CreateTask,GetTask,ListTasks,CancelTask,GetServiceInfo
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),WriteEvent,ListNodes,GetNode,PutNode,DeleteNode
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),service_info
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),service_info,__getattr__
 # Until workers and accounts come through the doors:
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),demand_attempt,authorization,identify,credentials
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_worker,of_node

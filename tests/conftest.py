@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from board import Board
 from hypothesis import settings
 from running import Server
 
@@ -15,6 +16,14 @@ settings.load_profile("funnel")
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    opened = Board(tmp_path_factory.mktemp("board"))
+    opened.open()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

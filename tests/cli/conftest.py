@@ -1,19 +1,9 @@
-"""Commands as they are called, and a server for them."""
+"""Commands as they are called."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from board import Board
 from calling import Call
-
-
-@pytest.fixture
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
-    opened = Board(tmp_path_factory.mktemp("board"))
-    opened.open()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ async def test_an_answer_that_takes_too_long_is_an_error() -> None:
         return web.Response()
 
     server = Server(slow)
-    async with client(server, patience=0.05) as opened:
+    async with client(server, patience=0.5) as opened:
         with pytest.raises(Unavailable, match="does not answer"):
             await opened.get("t")
         over.set()

@@ -1,18 +1,15 @@
 """From what flags say to a task."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from os.path import normpath
-from pathlib import Path
 from typing import Final
 
 from funnel.cli.run.flags import words
 from funnel.cli.run.given import Given, Kind, Step
+from funnel.client.task import inside, url
 from funnel.core.error import Invalid
 from funnel.core.task import Executor, FileType, Input, Output, Resources, Spec
 
-SCHEME: Final = re.compile(r"[a-z0-9]+://")
 LONGEST_NAME: Final = 1000
 
 Read = Callable[[str], str]
@@ -43,16 +40,6 @@ def spec(given: Given, read: Read) -> Spec:
     )
 
 
-def url(path: str) -> str:
-    """
-    Where a file is; a path counts from the current directory.
-
-    >>> url("s3://bucket/key"), url("/data/x")
-    ('s3://bucket/key', 'file:///data/x')
-    """
-    return path if SCHEME.match(path) else f"file://{normpath(Path.cwd() / path)}"
-
-
 class _Mounted:
     """The files of a task that have names: where they are, and where containers see them."""
 
@@ -75,22 +62,17 @@ class _Mounted:
 
 def _inputs(flag: str, given: Iterable[str], kind: FileType) -> Iterator[Input]:
     for name, path in (_pair(flag, one) for one in given):
-        yield Input(name=name, url=url(path), path=_inside("/inputs", path), type=kind)
+        yield Input(name=name, url=url(path), path=inside("/inputs", path), type=kind)
 
 
 def _contents(given: Iterable[str], read: Read) -> Iterator[Input]:
     for name, path in (_pair("--content", one) for one in given):
-        yield Input(name=name, path=_inside("/inputs", path), content=read(path))
+        yield Input(name=name, path=inside("/inputs", path), content=read(path))
 
 
 def _outputs(flag: str, given: Iterable[str], kind: FileType) -> Iterator[Output]:
     for name, path in (_pair(flag, one) for one in given):
-        yield Output(name=name, url=url(path), path=_inside("/outputs", path), type=kind)
-
-
-def _inside(root: str, path: str) -> str:
-    """Where a container sees a file: below `root`, named as outside."""
-    return f"{root}/{SCHEME.sub('', url(path), count=1).lstrip('/')}"
+        yield Output(name=name, url=url(path), path=inside("/outputs", path), type=kind)
 
 
 def _executor(given: Given, step: Step, at: int, env: dict[str, str]) -> Executor:
