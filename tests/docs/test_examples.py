@@ -19,6 +19,7 @@ PAGES = (
     "docs/how-to/accounts.md",
     "docs/how-to/http-api.md",
     "docs/how-to/operate.md",
+    "docs/how-to/python.md",
     "docs/how-to/retries-and-limits.md",
 )
 SERVER = "funnel server run >server.log 2>&1 &\nsleep 3"
@@ -43,7 +44,7 @@ def examples(page: str) -> Iterator[tuple[str, list[str]]]:
                 if command:
                     yield command, printed
                 command, printed = line[2:], []
-            elif line.startswith("> "):
+            elif line == ">" or line.startswith("> "):
                 command += "\n" + line[2:]
             else:
                 printed.append(line)
