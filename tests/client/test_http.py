@@ -6,7 +6,8 @@ from aiohttp import web
 from scripted import Server, client, error
 
 from funnel.client.address import address
-from funnel.client.http import TRIES, AsyncClient
+from funnel.client.given import TRIES
+from funnel.client.http import AsyncClient
 from funnel.core.error import (
     Conflict,
     Denied,

@@ -2,17 +2,12 @@
 
 import ssl
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import Authority
 from scripted import Server
 
 from funnel.client.http import AsyncClient
@@ -20,43 +15,14 @@ from funnel.core.error import FunnelError, Invalid
 from funnel.core.state import State
 
 WORD = "swordfish"
-BORN = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-def certificate(folder: Path) -> Path:
-    """One that a server gave itself, with its key in a file beside it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(BORN)
-        .not_valid_after(BORN + timedelta(days=36500))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    where = folder / "server.pem"
-    where.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return where
 
 
 @pytest.fixture
 async def private(tmp_path: Path) -> AsyncGenerator[tuple[str, Path, Server]]:
-    where = certificate(tmp_path)
+    authority, where = Authority(), tmp_path / "ca.pem"
+    where.write_bytes(authority.certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(where, tmp_path / "server.key")
+    context.load_cert_chain(*authority.issue().written(tmp_path))
     server = Server(web.json_response({"id": "t", "state": "QUEUED"}))
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.answer)

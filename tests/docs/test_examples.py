@@ -82,12 +82,13 @@ def nothing_left_of(session: int) -> Generator[None]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_prints_what_it_says(page: str, tmp_path: Path) -> None:
-    port = str(free_port())
+    port, rpc_port = str(free_port()), str(free_port())
     environment = {
         **os.environ,
         "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}",
         "FUNNEL__SERVER__HTTP_PORT": port,
-        "FUNNEL__SERVER__RPC_PORT": "0",
+        "FUNNEL__SERVER__RPC_PORT": rpc_port,
+        "FUNNEL_RPC_SERVER": f"localhost:{rpc_port}",
         "FUNNEL_SERVER": f"http://localhost:{port}",
     }
     shell = subprocess.Popen(

@@ -17,6 +17,12 @@ AHEAD: Final = 256
 CLOSING_SECONDS: Final = 10.0
 
 
+def demand_process(process: int) -> None:
+    """Raises `RuntimeError` in a child of the process."""
+    if os.getpid() != process:
+        raise RuntimeError("this client was made before a fork: make one in each process")
+
+
 class Background:
     """
     Does asynchronous things for any thread, whether a loop runs there or not.
@@ -64,8 +70,7 @@ class Background:
         return self._end.alive and os.getpid() == self._process
 
     def _check(self) -> None:
-        if os.getpid() != self._process:
-            raise RuntimeError("this client was made before a fork: make one in each process")
+        demand_process(self._process)
         if not self._end.alive:
             raise RuntimeError("this client is closed")
 

@@ -1,8 +1,6 @@
 """Questions to a server over HTTP, and what can go wrong with them."""
 
-import logging
 import ssl
-from base64 import b64encode
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -14,10 +12,9 @@ from msgspec import DecodeError, json
 
 from funnel.client.address import Address
 from funnel.client.answer import failure, without_nulls
+from funnel.client.credentials import authorization
 from funnel.client.environment import variable
 from funnel.core.error import FunnelError, Invalid, Unavailable
-
-log = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 10
 
@@ -38,16 +35,14 @@ class Connection:
         self.server = server
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
         self._most = most
-        self._who = _who(server)
+        self._who = authorization(server)
         self._trust = _trust(server)
-        if self._who and not (server.local or server.private):
-            log.warning("whoever listens can read the credentials for %s: use https", server.shown)
 
     @cached_property
     def _session(self) -> aiohttp.ClientSession:
         """Of the event loop that asks first."""
         return aiohttp.ClientSession(
-            headers=self._who,
+            headers={"Authorization": self._who} if self._who else None,
             timeout=self._timeout,
             connector=aiohttp.TCPConnector(limit=self._most, ssl=self._trust),
             trust_env=not self.server.local,
@@ -101,15 +96,6 @@ class Connection:
             raise Unavailable(_unreachable(self.server)) from error
         except aiohttp.ClientError as error:
             raise Unavailable(f"{self.server.shown} broke off: {error}") from error
-
-
-def _who(server: Address) -> Mapping[str, str] | None:
-    if server.token:
-        return {"Authorization": f"Bearer {server.token.reveal()}"}
-    if not server.user:
-        return None
-    named = f"{server.user}:{server.password.reveal()}".encode()
-    return {"Authorization": "Basic " + b64encode(named).decode()}
 
 
 def _trust(server: Address) -> ssl.SSLContext | bool:

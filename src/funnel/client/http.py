@@ -2,10 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import aclosing
 from itertools import islice
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from msgspec import ValidationError, convert, json
@@ -13,6 +13,7 @@ from msgspec import ValidationError, convert, json
 from funnel.client.connection import Connection, Question
 from funnel.client.environment import chosen
 from funnel.client.events import News, NoStreams, events
+from funnel.client.given import TIMEOUT, TRIES, Described, Tags, pairs
 from funnel.client.hearing import changes, pieces
 from funnel.client.waiting import ENDED, rest, wait
 from funnel.core.backoff import delays
@@ -26,12 +27,6 @@ from funnel.core.value import Value
 
 T = TypeVar("T")
 
-Tags: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
-Described: TypeAlias = Spec | Mapping[str, Any]
-"""A task to be: as values, or as plain data with the names of TES."""
-
-TRIES: Final = 4
-TIMEOUT: Final = 60.0
 CONNECTIONS: Final = 32
 WAITS: Final = 256
 """Connections on which the server lets us wait."""
@@ -275,9 +270,10 @@ def _body(task: Described) -> bytes:
     return json.encode(task)
 
 
-def _tags(tags: Tags) -> Sequence[tuple[str, str]]:
-    pairs = tags.items() if isinstance(tags, Mapping) else tags
-    return [one for key, value in pairs for one in (("tag_key", key), ("tag_value", value))]
+def _tags(tags: Tags) -> Iterator[tuple[str, str]]:
+    for key, value in pairs(tags):
+        yield "tag_key", key
+        yield "tag_value", value
 
 
 def _read(answer: Any, kind: type[T]) -> T:

@@ -5,7 +5,8 @@ from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from funnel.client.background import Background
-from funnel.client.http import TIMEOUT, AsyncClient
+from funnel.client.given import TIMEOUT
+from funnel.client.http import AsyncClient
 
 P = ParamSpec("P")
 T = TypeVar("T")

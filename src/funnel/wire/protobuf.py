@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from msgspec import json
+from msgspec import ValidationError, convert, json
+from msgspec.structs import asdict
 
 from funnel.core.error import Invalid, Problem
+from funnel.core.info import Organization, ServiceInfo, ServiceType
 from funnel.core.state import State
 from funnel.core.task import (
     Executor,
@@ -22,6 +24,7 @@ from funnel.core.task import (
     Resources,
     Spec,
     Task,
+    TaskId,
     TaskLog,
 )
 from funnel.wire.document import UNKNOWN_EXIT_CODE
@@ -30,6 +33,7 @@ from funnel.wire.gen import tes_pb2 as pb
 MOST_SHOWN: Final = 100
 
 _STATES: Final = {state: pb.State.Value(state.value) for state in State}
+_STATE_OF: Final = {number: state for state, number in _STATES.items()}
 _FILE_TYPES: Final = {one: pb.FileType.Value(one.value) for one in FileType}
 _FILE_TYPE_OF: Final = {number: one for one, number in _FILE_TYPES.items()}
 _NO_RESOURCES: Final = Spec().resources
@@ -58,23 +62,61 @@ def read_spec(task: pb.Task) -> Spec:
     )
 
 
-def write_task(task: Task) -> pb.Task:
+def write_spec(spec: Spec) -> pb.Task:
+    """What to send to have a task created."""
     written = pb.Task(
-        id=task.id,
-        state=_STATES[task.state],
-        name=task.name,
-        description=task.description,
-        executors=map(_write_executor, task.executors),
-        inputs=map(_write_input, task.inputs),
-        outputs=map(_write_output, task.outputs),
-        volumes=task.volumes,
-        tags=task.tags,
-        logs=map(_write_log, task.logs),
-        creation_time=write_time(task.creation_time),
+        name=spec.name,
+        description=spec.description,
+        executors=map(_write_executor, spec.executors),
+        inputs=map(_write_input, spec.inputs),
+        outputs=map(_write_output, spec.outputs),
+        volumes=spec.volumes,
+        tags=spec.tags,
     )
-    if task.resources is not _NO_RESOURCES and task.resources != _NO_RESOURCES:
-        written.resources.CopyFrom(_write_resources(task.resources))
+    if spec.resources is not _NO_RESOURCES and spec.resources != _NO_RESOURCES:
+        written.resources.CopyFrom(_write_resources(spec.resources))
     return written
+
+
+def write_task(task: Task) -> pb.Task:
+    written = write_spec(task)
+    written.id = task.id
+    written.state = _STATES[task.state]
+    written.logs.extend(map(_write_log, task.logs))
+    written.creation_time = write_time(task.creation_time)
+    return written
+
+
+def read_task(task: pb.Task) -> Task:
+    """What a server shows; a state without a name here is UNKNOWN. Raises `Invalid`."""
+    return Task(
+        **asdict(read_spec(task)),
+        id=TaskId(task.id),
+        state=_STATE_OF.get(task.state, State.UNKNOWN),
+        logs=tuple(map(_log, task.logs)),
+        creation_time=_read_time(task.creation_time),
+    )
+
+
+def read_info(info: pb.ServiceInfo) -> ServiceInfo:
+    kind, organization = info.type, info.organization
+    return ServiceInfo(
+        id=info.id,
+        name=info.name,
+        type=ServiceType(group=kind.group, artifact=kind.artifact, version=kind.version),
+        organization=Organization(
+            name=organization.get("name", ""), url=organization.get("url", "")
+        ),
+        version=info.version,
+        storage=tuple(info.storage),
+        backend_parameters=tuple(info.tesResources_backend_parameters),
+        description=info.description,
+        contact_url=info.contactUrl,
+        documentation_url=info.documentationUrl,
+        created_at=_read_time(info.createdAt),
+        updated_at=_read_time(info.updatedAt),
+        environment=info.environment,
+    )
 
 
 def write_time(at: datetime | None) -> str:
@@ -145,6 +187,37 @@ def _resources(given: pb.Resources) -> Resources:
         backend_parameters_strict=given.backend_parameters_strict,
     )
     return _NO_RESOURCES if found == _NO_RESOURCES else found
+
+
+def _log(log: pb.TaskLog) -> TaskLog:
+    return TaskLog(
+        logs=tuple(map(_executor_log, log.logs)),
+        outputs=tuple(
+            OutputFileLog(path=one.path, url=one.url, size_bytes=one.size_bytes)
+            for one in log.outputs
+        ),
+        metadata=_map(log.metadata),
+        system_logs=tuple(log.system_logs),
+        start_time=_read_time(log.start_time),
+        end_time=_read_time(log.end_time),
+    )
+
+
+def _executor_log(log: pb.ExecutorLog) -> ExecutorLog:
+    return ExecutorLog(
+        start_time=_read_time(log.start_time),
+        end_time=_read_time(log.end_time),
+        exit_code=log.exit_code,
+        stdout=log.stdout,
+        stderr=log.stderr,
+    )
+
+
+def _read_time(text: str) -> datetime | None:
+    try:
+        return convert(text, datetime) if text else None
+    except ValidationError:
+        raise Invalid(f"{text!r} is not a time") from None
 
 
 def _write_executor(one: Executor) -> pb.Executor:
