@@ -20,7 +20,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),WriteEvent,ListNodes,GetNode,PutNode,Del
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),service_info,__getattr__
 # Until workers and accounts come through the doors:
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),demand_attempt,authorization,identify,credentials
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_worker,of_node
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_node,worker_token
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check proto test faults proof demo bench soak lock clean

@@ -75,10 +75,11 @@ def _files_of(config: Config) -> tuple[Path, ...]:
     path = Path(config.part(sqlite.PLUGIN).path)
     ends = ("", "-wal", "-shm", ".lock", ".reserve")
     database = (path.with_name(f"{path.name}{end}") for end in ends)
-    return (*database, _keys_of(config), *map(Path, filter(None, [config.server.tls.key_file])))
+    return (*database, keys_of(config), *map(Path, filter(None, [config.server.tls.key_file])))
 
 
-def _keys_of(config: Config) -> Path:
+def keys_of(config: Config) -> Path:
+    """Those that sign tokens."""
     path = Path(config.part(sqlite.PLUGIN).path)
     return Path(config.server.token_key_file or path.with_name(f"{path.name}.keys"))
 
@@ -192,7 +193,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
     """Everything the server is made of, opened in order, working, and closed in reverse."""
     async with AsyncExitStack() as stack:
         stack.enter_context(_held_work_dir(Path(config.worker.work_dir)))
-        tokens = Tokens(read_or_make(_keys_of(config)), now)
+        tokens = Tokens(read_or_make(keys_of(config)), now)
         opening = Opening(stack, config)
         database: Database = await opening.open("database", config.database)
         callers = await opening.callers(tokens)

@@ -57,6 +57,6 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot keep keys in"):
         read_or_make(tmp_path / "file" / "keys")
     (tmp_path / "directory").mkdir(mode=0o700)
-    with pytest.raises(Unavailable, match="cannot keep keys in"):
+    with pytest.raises(Unavailable, match="cannot read the keys in"):
         read_or_make(tmp_path / "directory")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["directory", "file"]

@@ -30,21 +30,29 @@ class Keys:
 
 
 def read_or_make(path: Path) -> Keys:
-    """
-    Keys from a file with one a line, in base64url; a file that is not there is made, with one.
-
-    To change keys, put a new one in the first line, and take the old one out when what it has
-    signed is over. Raises `Invalid` for a file that others may read or that holds anything
-    else, and `Unavailable` where it cannot be read or made.
-    """
+    """As `read`; a file that is not there is made, with one key."""
     try:
         if not path.exists():
             _make(path)
+    except OSError as error:
+        raise Unavailable(f"cannot keep keys in {path}: {error.strerror}") from error
+    return read(path)
+
+
+def read(path: Path) -> Keys:
+    """
+    Keys from a file with one a line, in base64url.
+
+    To change keys, put a new one in the first line, and take the old one out when what it has
+    signed is over. Raises `Invalid` for a file that others may read or that holds anything
+    else, and `Unavailable` where it cannot be read.
+    """
+    try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read()
     except OSError as error:
-        raise Unavailable(f"cannot keep keys in {path}: {error.strerror}") from error
+        raise Unavailable(f"cannot read the keys in {path}: {error.strerror}") from error
     if mode & OTHERS:
         raise Invalid(f"others may read the keys in {path}: chmod 600, and change the keys")
     keys = tuple(_keys(path, text))

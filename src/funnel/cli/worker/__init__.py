@@ -5,5 +5,8 @@ from funnel.cli.lazy import Lazy, LazyGroup
 worker = LazyGroup(
     name="worker",
     help="Run one task here, without a server.",
-    lazy={"run": Lazy("funnel.cli.worker.run:run", "Run one task and print what it prints.")},
+    lazy={
+        "run": Lazy("funnel.cli.worker.run:run", "Run one task and print what it prints."),
+        "token": Lazy("funnel.cli.worker.token:worker_token", "Print a token for a worker."),
+    },
 )

@@ -1,0 +1,28 @@
+"""`funnel worker token`."""
+
+import click
+
+from funnel.app import keys_of, now
+from funnel.auth.keys import read
+from funnel.auth.tokens import Tokens
+from funnel.cli.settings import SettingsCommand
+from funnel.cli.words import config_option
+from funnel.config import Config
+from funnel.core.duration import parse
+from funnel.core.task import TaskId
+
+
+@click.command("token", cls=SettingsCommand)
+@config_option
+@click.argument("task_id")
+@click.option("--attempt", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--lasts", default="1h", show_default=True, help="For how long it is good.")
+def worker_token(config: Config, task_id: str, attempt: int, lasts: str) -> None:
+    """
+    Print a token with which a worker may do one attempt at a task, and nothing else.
+
+    For scripts that start workers. It is signed with the keys of the server, so this is done on
+    its machine, with its settings, by who may read them.
+    """
+    tokens = Tokens(read(keys_of(config)), now)
+    click.echo(tokens.of_worker(TaskId(task_id), attempt, parse(lasts)).reveal())
