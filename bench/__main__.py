@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from bench import bulk, containers, door, lookups, noops, starts
+from bench import bulk, containers, door, lookups, noops, rpc, starts
 from bench.machine import describe
 from bench.measure import Pace, Part, Row
 from bench.report import heads, show, write
@@ -25,6 +25,7 @@ PARTS: Mapping[str, Part] = {
     "creates": door.creates,
     "gets": door.gets,
     "lists": door.lists,
+    "grpc": rpc.grpc,
     "finished": lookups.finished,
     "filters": lookups.filters,
     "sizes": lookups.sizes,

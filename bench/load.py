@@ -14,7 +14,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from typing import Any, cast
 
@@ -31,18 +31,48 @@ class Load:
         self.end = time.perf_counter() + seconds
 
 
-class Client(asyncio.Protocol):
-    """One connection. `left` is what is still to come of the answer at hand."""
+class Caller(asyncio.Protocol):
+    """One connection; `over` is done when it makes no requests any more."""
 
     def __init__(self, load: Load) -> None:
         self.over = asyncio.get_running_loop().create_future()
-        self._load = load
+        self.load = load
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.over.done():
+            self.over.set_exception(exc or ConnectionError("the server closed the connection"))
+
+    def answered(self) -> None:
+        self.load.waits.append(time.perf_counter() - self._asked)
+        self.ask()
+
+    def ask(self) -> None:
+        self._asked = time.perf_counter()
+        request = next(self.load.requests, b"")
+        if request and self._asked < self.load.end:
+            self.send(request)
+        else:
+            self.over.set_result(None)
+            self.transport.close()
+
+    def send(self, request: bytes) -> None:
+        self.transport.write(request)
+
+
+class Client(Caller):
+    """One connection. `left` is what is still to come of the answer at hand."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__(load)
         self._left = 0
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._ask()
+        super().connection_made(transport)
+        self.ask()
 
     def data_received(self, data: bytes) -> None:
         if self._left:
@@ -50,21 +80,7 @@ class Client(asyncio.Protocol):
         elif not self._began(self._head + data):
             return
         if not self._left:
-            self._load.waits.append(time.perf_counter() - self._asked)
-            self._ask()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.over.done():
-            self.over.set_exception(exc or ConnectionError("the server closed the connection"))
-
-    def _ask(self) -> None:
-        self._asked = time.perf_counter()
-        request = next(self._load.requests, b"")
-        if request and self._asked < self._load.end:
-            self._transport.write(request)
-        else:
-            self.over.set_result(None)
-            self._transport.close()
+            self.answered()
 
     def _began(self, data: bytes) -> bool:
         """Whether the head is here whole."""
@@ -75,21 +91,25 @@ class Client(asyncio.Protocol):
         head = data[: at + 2].lower()
         length = head.index(b"content-length:") + 15
         size = int(head[length : head.index(b"\r", length)])
-        self._load.bad += head[9:12] != b"200"
+        self.load.bad += head[9:12] != b"200"
         self._left = at + 4 + size - len(data)
         return True
 
 
 async def measure(
-    *, port: int, clients: int, seconds: float, requests: list[str], endless: bool
+    kind: Callable[[Load], Caller],
+    *,
+    port: int,
+    clients: int,
+    seconds: float,
+    requests: Sequence[bytes],
+    endless: bool,
 ) -> dict[str, Any]:
-    texts = [one.encode() for one in requests]
-    load = Load(cycle(texts) if endless else iter(texts), seconds)
+    load = Load(cycle(requests) if endless else iter(requests), seconds)
     start, cpu = time.perf_counter(), time.process_time()
     loop = asyncio.get_running_loop()
     made = [
-        await loop.create_connection(lambda: Client(load), "127.0.0.1", port)
-        for _ in range(clients)
+        await loop.create_connection(lambda: kind(load), "127.0.0.1", port) for _ in range(clients)
     ]
     await asyncio.gather(*(client.over for _, client in made))
     took = time.perf_counter() - start
@@ -105,4 +125,6 @@ async def measure(
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(measure(**json.load(sys.stdin)))))
+    asked = json.load(sys.stdin)
+    asked["requests"] = [one.encode() for one in asked["requests"]]
+    print(json.dumps(uvloop.run(measure(Client, **asked))))

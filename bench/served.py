@@ -1,5 +1,6 @@
 """A server as its users start it, to be measured from outside."""
 
+import base64
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from google.protobuf.message import Message
 
 from bench.measure import Pace
 
@@ -44,6 +46,7 @@ class Served:
     port: int
     folder: Path
     process: subprocess.Popen[bytes]
+    rpc_port: int
 
     def client(self) -> httpx.Client:
         """To be made before anything is timed: what it needs for TLS takes it some 20 ms."""
@@ -68,9 +71,18 @@ class Served:
     def load(self, clients: int, requests: Sequence[str], pace: Pace) -> Sequence[Ran]:
         return [self._load(clients, requests, pace.seconds) for _ in range(pace.repeats)]
 
-    def _load(self, clients: int, requests: Sequence[str], seconds: float) -> Ran:
+    def calls(self, clients: int, requests: Sequence[str], pace: Pace) -> Sequence[Ran]:
+        """Over gRPC."""
+        return [
+            self._load(clients, requests, pace.seconds, over="calls") for _ in range(pace.repeats)
+        ]
+
+    def _load(
+        self, clients: int, requests: Sequence[str], seconds: float, over: str = "load"
+    ) -> Ran:
         before = self.cpu()
-        ran = load(self.port, clients, requests, seconds)
+        port = self.rpc_port if over == "calls" else self.port
+        ran = load(port, clients, requests, seconds, over=over)
         return Ran(**ran, cost=(self.cpu() - before) / ran["answers"])
 
 
@@ -81,11 +93,12 @@ def load(
     seconds: float = 60,
     *,
     endless: bool = True,
+    over: str = "load",
 ) -> dict[str, Any]:
-    """Run `load.py` in a process of its own."""
+    """Run `load.py`, or `calls.py`, in a process of its own."""
     asked = {"port": port, "clients": clients, "seconds": seconds, "endless": endless}
     told = subprocess.run(
-        [sys.executable, "-m", "bench.load"],
+        [sys.executable, "-m", f"bench.{over}"],
         check=True,
         input=json.dumps({**asked, "requests": requests}).encode(),
         stdout=subprocess.PIPE,
@@ -102,6 +115,10 @@ def get(path: str) -> str:
 def post(path: str, body: object) -> str:
     text = json.dumps(body)
     return f"POST /v1{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(text)}\r\n\r\n{text}"
+
+
+def call(path: str, message: Message) -> str:
+    return f"{path} {base64.b64encode(message.SerializeToString()).decode()}"
 
 
 def until(happens: Callable[[], object], *, within: float = 60, every: float = 0.005) -> None:
@@ -169,17 +186,17 @@ def served(*flags: str, database: Path | None = None) -> Generator[Served]:
 
 def start(folder: Path, *flags: str, database: Path | None = None, port: int = 0) -> Served:
     """Start it and do not wait till it answers."""
-    port = port or free_port()
+    port, rpc_port = port or free_port(), free_port()
     (folder / "files").mkdir(exist_ok=True)
     argv = [
         *(sys.executable, "-m", "funnel", "server", "run", "--Logger.Level", "error"),
         *("--Server.HTTPPort", str(port), "--Server.HostName", "127.0.0.1"),
-        *("--Server.RPCPort", "0"),
+        *("--Server.RPCPort", str(rpc_port)),
         *("--Worker.WorkDir", str(folder / "work")),
         *("--SQLite.Path", str(database or folder / "funnel.db")),
         *("--LocalStorage.AllowedDirs", str(folder / "files"), *flags),
     ]
-    return Served(port, folder, subprocess.Popen(argv, cwd=folder))
+    return Served(port, folder, subprocess.Popen(argv, cwd=folder), rpc_port)
 
 
 def stop(one: Served, how: signal.Signals = signal.SIGTERM) -> None:

@@ -33,12 +33,21 @@ def verdicts(rss: Callable[[int], float], files: Callable[[int], int]) -> dict[s
     return {row.work: row.verdict for row in judged(samples(rss, files), since=240)}
 
 
-def test_parts_are_measured_against_a_real_server() -> None:
+@pytest.mark.parametrize(
+    ("parts", "works"),
+    [
+        (
+            ("generator", "creates", "gets"),
+            ("load generator alone", "bare SQLite, 64", "create, 64 clients", "get FULL"),
+        ),
+        (("grpc",), ("create over HTTP", "create over gRPC", "get FULL over gRPC")),
+    ],
+)
+def test_parts_are_measured_against_a_real_server(
+    parts: tuple[str, ...], works: tuple[str, ...]
+) -> None:
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "bench", "--seconds", "0.2", "--repeats", "1"),
-            *("generator", "creates", "gets"),
-        ],
+        [sys.executable, "-m", "bench", "--seconds", "0.2", "--repeats", "1", *parts],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -46,7 +55,7 @@ def test_parts_are_measured_against_a_real_server() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for work in ("load generator alone", "bare SQLite, 64", "create, 64 clients", "get FULL"):
+    for work in works:
         assert work in done.stdout
     assert "WERE NOT 200" not in done.stdout
 

@@ -1,8 +1,11 @@
 """A real server, told to stop while it is called."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 
 import grpc
@@ -11,6 +14,7 @@ from running import Server, until
 from funnel.wire.gen import tes_pb2 as pb
 from funnel.wire.gen.tes_pb2_grpc import TaskServiceStub
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "grpc.md"
 TASK = pb.Task(executors=[pb.Executor(image="alpine", command=["true"])])
 
 
@@ -59,3 +63,16 @@ def test_a_server_says_where_it_is_reached(make_server: Callable[..., Server]) -
     until(lambda: "serving gRPC" in server.log.read_text())
     said = re.findall(r"serving (.*)", server.log.read_text())
     assert said == [f"TES at {server.url}", f"gRPC at 127.0.0.1:{server.rpc_port}"]
+
+
+def test_the_example_of_the_page_says_how_it_is_done(make_server: Callable[..., Server]) -> None:
+    server = make_server("--Compute", "noop", "--Runtime", "nothing")
+    (example,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", example.replace("9090", str(server.rpc_port))],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout == f"{pb.QUEUED}\n"
