@@ -12,6 +12,8 @@ from grpc.aio import AioRpcError, Channel
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from rpc import channel, door
 
+from funnel.wire.gen.worker_pb2 import Reason
+
 SHORT: Final = {
     "UNAUTHENTICATED": "401",
     "PERMISSION_DENIED": "403",
@@ -19,18 +21,30 @@ SHORT: Final = {
     "UNIMPLEMENTED": "501",
 }
 """As over HTTP, which is shorter and easier to compare."""
-ABOUT_TASKS: Final = frozenset({"tes.GetTaskRequest", "tes.CancelTaskRequest", "events.Event"})
-"""Messages whose `id` is a task's."""
-GIVEN: Final = {
-    "tes.Task": {"executors": [{"image": "alpine", "command": ["true"]}]},
-    "tes.ListTasksRequest": {"view": "BASIC"},
-    "events.Event": {
-        "type": "SYSTEM_LOG",
-        "timestamp": "2026-01-01T00:00:00Z",
-        "system_log": {"msg": "hello", "level": "info"},
-    },
-    "grpc.reflection.v1alpha.ServerReflectionRequest": {"list_services": ""},
-}
+REPORT: Final = "funnel.worker.v1.Report"
+ABOUT_TASKS: Final = frozenset(
+    {"tes.GetTaskRequest", "tes.CancelTaskRequest", "events.Event", REPORT}
+)
+"""Messages that name a task."""
+
+
+def _given(kind: str, task_id: str) -> dict[str, Any]:
+    match kind:
+        case "tes.Task":
+            return {"executors": [{"image": "alpine", "command": ["true"]}]}
+        case "tes.ListTasksRequest":
+            return {"view": "BASIC"}
+        case "events.Event":
+            log = {"msg": "hello", "level": "info"}
+            at = "2026-01-01T00:00:00Z"
+            return {"id": task_id, "type": "SYSTEM_LOG", "timestamp": at, "system_log": log}
+        case "funnel.worker.v1.Report":
+            hello = {"protocol": 1, "task_id": task_id, "fence": 1, "holder": "here"}
+            return {"number": 1, "hello": hello}
+        case "grpc.reflection.v1alpha.ServerReflectionRequest":
+            return {"list_services": ""}
+        case _:
+            return {"id": task_id} if kind in ABOUT_TASKS else {}
 
 
 class Row(NamedTuple):
@@ -76,11 +90,11 @@ def _rows(service: str) -> Iterator[Row]:
 
 
 async def _cell(inside: Known, wire: Channel, row: Row, caller: str) -> str:
-    """The code; with it whose tasks are shown, where there are several."""
+    """The code; with it whose tasks are shown, and what a worker is told."""
     tasks = await inside.tasks_for(caller)
-    kind = row.method.input_type.full_name
-    given = GIVEN.get(kind, {}) | ({"id": tasks[row.target]} if row.target else {})
-    message = ParseDict(given, GetMessageClass(row.method.input_type)())
+    kind = row.method.input_type
+    given = _given(kind.full_name, tasks.get(row.target, ""))
+    message = ParseDict(given, GetMessageClass(kind)())
     said = tuple(CALLERS[caller](tasks["own"]).items())
     try:
         answers = [one async for one in _answers(wire, row, message, said)]
@@ -88,6 +102,9 @@ async def _cell(inside: Known, wire: Channel, row: Row, caller: str) -> str:
         return SHORT.get(error.code().name, error.code().name)
     if row.path == "/tes.TaskService/ListTasks":
         return f"200 {whose([task.name for task in answers[0].tasks])}"
+    if kind.full_name == REPORT:
+        (order,) = answers
+        return f"200 {Reason.Name(order.refused.reason) if order.HasField('refused') else 'work'}"
     return "200"
 
 

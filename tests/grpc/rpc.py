@@ -74,8 +74,10 @@ def door(
 
 
 def _attendance(database: Database) -> Attendance:
-    """No worker is away from this server."""
-    return Attendance(known=database, hub=Hub(database), terms=Terms(), now=lambda: EPOCH, queue="")
+    """Workers may come for the tasks here; none does by itself."""
+    return Attendance(
+        known=database, hub=Hub(database), terms=Terms(), now=lambda: EPOCH, queue="local"
+    )
 
 
 @asynccontextmanager
