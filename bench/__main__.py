@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from bench import bulk, containers, door, lookups, noops, rpc, starts
+from bench import bulk, containers, door, lookups, noops, rpc, sinks, starts
 from bench.machine import describe
 from bench.measure import Pace, Part, Row
 from bench.report import heads, show, write
@@ -34,6 +34,7 @@ PARTS: Mapping[str, Part] = {
     "hundred": containers.hundred,
     "cancel": containers.cancel,
     "noops": noops.noops,
+    "sinks": sinks.sinks,
     "input": bulk.input_in_place,
     "output": bulk.output,
 }

@@ -35,7 +35,7 @@ def print_json(value: Any) -> None:
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as they must be; control characters are made harmless."""
-    lines = [[_harmless(cell) for cell in row] for row in [head, *rows]]
+    lines = [[harmless(cell) for cell in row] for row in [head, *rows]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -54,5 +54,5 @@ def task_row(task: Task) -> list[str]:
     return [task.id, str(task.state), created, task.name]
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
