@@ -8,11 +8,12 @@ import aiohttp
 import pytest
 from doors import client, door
 from msgspec.structs import replace
-from providers import AUDIENCE, Provider
+from providers import AUDIENCE, REDIRECT, Provider, logged_in
 from showing import is_refused
 
 from funnel.app import now
-from funnel.auth.oidc.bearer import FRESH, PAUSE, Bearer
+from funnel.auth.oidc.bearer import FRESH, PAUSE, REMEMBERED, Bearer
+from funnel.auth.oidc.login import OidcLogin
 from funnel.auth.oidc.plugin import make
 from funnel.auth.oidc.provider import Provider as Asked
 from funnel.auth.settings import OidcAuth
@@ -150,3 +151,33 @@ async def test_an_answer_that_is_no_provider_s_is_unavailable(
 async def test_without_a_provider_in_the_settings_there_is_no_identity(host: Host) -> None:
     async with make(OidcAuth(), host) as oidc:
         assert oidc is None
+
+
+async def test_an_opaque_token_of_a_user_lets_in_until_it_is_revoked(changing: Provider) -> None:
+    clock = Clock()
+    settings = replace(_settings(changing), require_audience="", redirect_url=REDIRECT)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        asked = Asked(settings, session)
+        one = Bearer(settings, asked, now, clock)
+        login = OidcLogin(settings, asked, one, now)
+        url, sealed = await login.begin()
+        back = (await logged_in(url, "bob")).params
+        token, seconds = await login.end(back["code"], back["state"], back["iss"], sealed)
+        assert "." not in token.reveal()
+        assert seconds == 3600
+        assert (await one.caller_of(token.reveal())).name == "bob"
+
+        changing.revoke(token.reveal())
+        # It is believed for a while, so that the provider is not asked each time.
+        assert (await one.caller_of(token.reveal())).name == "bob"
+        clock.now += REMEMBERED + 1
+        with pytest.raises(Unauthenticated):
+            await one.caller_of(token.reveal())
+        await one.close()
+
+
+async def test_opaque_tokens_need_a_secret_to_ask_with(changing: Provider) -> None:
+    settings = replace(_settings(changing), client_secret=Secret(""))
+    async with bearer(settings, Clock()) as one:
+        with pytest.raises(Unauthenticated):
+            await one.caller_of(changing.granted())
