@@ -74,7 +74,8 @@ Names of flags are the same in any case, and `-`, `_` and `.` do not matter:
 `--Server.HTTPPort` is `--server-http-port`. Errors are one line on standard error, and exit code 1.
 
 Commands that talk to a server take `-S/--server URL`, or else `FUNNEL_SERVER`, or else
-http://localhost:8000; `FUNNEL_SERVER_USER` and `FUNNEL_SERVER_PASSWORD` say who is asking.
+http://localhost:8000; `FUNNEL_SERVER_USER` and `FUNNEL_SERVER_PASSWORD`, or `FUNNEL_SERVER_TOKEN`,
+say who is asking, and `FUNNEL_SERVER_CA_FILE` names a file with the authorities to trust for https.
 
 Tasks are printed as the Go Funnel's commands print them: names in camelCase (`creationTime`), what
 is empty left out. Files with tasks may have the names of TES (`creation_time`) or these.
