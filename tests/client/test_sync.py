@@ -1,6 +1,7 @@
 """The client that is not asynchronous, with a real server."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -180,6 +181,19 @@ def test_a_closed_client_ends_what_is_asked_and_takes_no_more(board: Board) -> N
         tes.get(made)
     with pytest.raises(RuntimeError, match="this client is closed"):
         next(tes.list())
+
+
+def test_what_nobody_reads_on_may_be_collected_in_the_thread_of_the_loop(tes: Client) -> None:
+    made = tes.create(HELLO)
+    held = [tes.events(made)]
+    next(held[0])
+
+    async def forget() -> None:
+        held.clear()
+        gc.collect()
+
+    tes.background.do(forget)
+    assert tes.get(made).state is State.QUEUED
 
 
 async def test_no_more_is_read_ahead_than_a_little() -> None:

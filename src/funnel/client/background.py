@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import CancelledError, Future
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -39,8 +39,9 @@ class Background:
 
     def do(self, deed: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What comes of it. Who is interrupted meanwhile stops it."""
+        demand_process(self._process)
         with self._turn:
-            self._check()
+            self._demand_open()
             doing = asyncio.run_coroutine_threadsafe(deed(), self._loop.loop)
         try:
             return doing.result()
@@ -51,26 +52,28 @@ class Background:
 
     def each(self, items: Callable[[], AsyncGenerator[T]]) -> Generator[T]:
         """One after another, read a little ahead."""
-        self._check()
+        demand_process(self._process)
+        self._demand_open()
         reader = _Reader(items())
         try:
             while some := self.do(reader.some):
                 yield from some
         finally:
-            if self._usable:
-                self.do(reader.close)
+            # Never waits: what nobody goes on with may be collected in the very thread of the loop.
+            if self._end.alive and os.getpid() == self._process:
+                self._loop.loop.call_soon_threadsafe(reader.stop)
 
     def close(self) -> None:
-        """Stop what is still being done, and the thread. Does nothing the second time."""
-        with self._turn:
-            self._end()
+        """
+        Stop what is still being done, and the thread.
 
-    @property
-    def _usable(self) -> bool:
-        return self._end.alive and os.getpid() == self._process
+        Does nothing the second time, and in a child of the process.
+        """
+        if os.getpid() == self._process:
+            with self._turn:
+                self._end()
 
-    def _check(self) -> None:
-        demand_process(self._process)
+    def _demand_open(self) -> None:
         if not self._end.alive:
             raise RuntimeError("this client is closed")
 
@@ -131,16 +134,20 @@ class _Reader(Generic[T]):
             await reading
         return read
 
-    async def close(self) -> None:
+    def stop(self) -> None:
         if self._reading:
             self._reading.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._reading
 
     def _start(self) -> asyncio.Task[None]:
         self._reading = asyncio.create_task(self._go())
-        self._reading.add_done_callback(lambda _: self._news.set())
+        self._reading.add_done_callback(self._ended)
         return self._reading
+
+    def _ended(self, reading: asyncio.Task[None]) -> None:
+        """Nobody may be there any more to be told what went wrong."""
+        if not reading.cancelled():
+            reading.exception()
+        self._news.set()
 
     async def _go(self) -> None:
         async with aclosing(self._items):
