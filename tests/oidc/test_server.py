@@ -46,11 +46,11 @@ def test_one_token_opens_both_doors_to_the_tasks_of_its_user_only(
     with grpc.insecure_channel(f"127.0.0.1:{server.rpc_port}") as channel:
         tes = TaskServiceStub(channel)
         wanted = pb.GetTaskRequest(id=task_id)
-        assert tes.GetTask(wanted, metadata=[("authorization", f"Bearer {alice}")]).id == task_id
+        assert tes.GetTask(wanted, metadata=(("authorization", f"Bearer {alice}"),)).id == task_id
         for said, code in (
-            ([("authorization", f"Bearer {bob}")], grpc.StatusCode.NOT_FOUND),
-            ([("authorization", "Bearer x.y.z")], grpc.StatusCode.UNAUTHENTICATED),
-            ([], grpc.StatusCode.UNAUTHENTICATED),
+            ((("authorization", f"Bearer {bob}"),), grpc.StatusCode.NOT_FOUND),
+            ((("authorization", "Bearer x.y.z"),), grpc.StatusCode.UNAUTHENTICATED),
+            ((), grpc.StatusCode.UNAUTHENTICATED),
         ):
             with pytest.raises(grpc.RpcError) as caught:
                 tes.GetTask(wanted, metadata=said)
