@@ -26,7 +26,7 @@ from funnel.core.value import Value
 from funnel.plugins import Plugin
 from funnel.service import dispatch, worker
 from funnel.service.sweep import Sweep
-from funnel.testing.failpoints import Failpoints, Fault
+from funnel.testing.failpoints import PORTS, Failpoints, Fault
 
 SWEEP_EVERY = timedelta(seconds=0.5)
 SOON = timedelta(seconds=2)
@@ -102,11 +102,14 @@ def _hurried(_pause: float, luck: float) -> float:
 def _armed_plugins(points: Failpoints) -> Callable[[str, str], Any]:
     def find(kind: str, name: str) -> Plugin[Any, Any]:
         plugin = plugins.find(kind, name)
+        port = NAMES.get(kind, kind)
+        if port not in PORTS:
+            return plugin
 
         @asynccontextmanager
         async def make(settings: Any, host: Any) -> AsyncGenerator[Any]:
             async with plugin.make(settings, host) as adapter:
-                yield points.around(NAMES.get(kind, kind), adapter)
+                yield points.around(port, adapter)
 
         return Plugin(plugin.section, plugin.settings, make)
 
