@@ -17,9 +17,11 @@ from msgspec.structs import replace
 from rpc import LIMITS, channel, door, over_grpc, raw_method
 
 from funnel.api.grpc.entrance import OPEN, OPERATIONS
+from funnel.core.access import Caller
 from funnel.core.error import Unavailable
 from funnel.metrics import Metrics
-from funnel.ports import Database
+from funnel.ports import Credentials, Database
+from funnel.service.callers import Callers
 from funnel.service.together import alongside
 from funnel.wire.gen import tes_pb2 as pb
 from funnel.wire.gen.tes_pb2_grpc import TaskServiceStub
@@ -121,6 +123,57 @@ async def test_who_does_not_wait_any_longer_is_not_worked_for() -> None:
 
 async def until_counted(metrics: Metrics, line: str) -> None:
     await until(lambda: line.encode() in metrics.exposition())
+
+
+def without_message(wire: Channel, method: str) -> Any:
+    """Headers, and then nothing."""
+
+    async def never() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    return cast("Any", wire).stream_unary(method)(never())
+
+
+@pytest.mark.parametrize("method", ["/tes.TaskService/CreateTask", "/grpc.health.v1.Health/Watch"])
+async def test_a_message_that_does_not_come_is_not_waited_for_long(
+    database: Database, method: str
+) -> None:
+    async with channel(door(database, limits=replace(LIMITS, body_seconds=0.05))) as wire:
+        late = await over_grpc(without_message(wire, method))
+    assert (late.code, late.text) == ("DEADLINE_EXCEEDED", "the message did not arrive in time")
+
+
+async def test_a_call_that_ends_without_a_message_is_refused(wire: Channel) -> None:
+    stream = cast("Any", wire).stream_unary("/tes.TaskService/CreateTask")
+    none = await over_grpc(stream(iter(())))
+    assert (none.code, none.text) == ("INVALID_ARGUMENT", "there is no message")
+
+
+class Nobody:
+    """Accounts that know no one."""
+
+    challenge = ""
+    login = None
+
+    async def identify(self, credentials: Credentials) -> Caller | None:
+        del credentials
+
+
+async def test_nothing_is_read_of_who_is_not_known(database: Database) -> None:
+    async with channel(door(database, callers=Callers([Nobody()]))) as wire:
+        refused = await over_grpc(without_message(wire, "/tes.TaskService/CreateTask"))
+        assert refused.code == "UNAUTHENTICATED"
+        assert (await over_grpc(health(wire).Check(HealthCheckRequest()))).code == "OK"
+
+
+async def test_messages_have_a_limit_all_together(database: Database) -> None:
+    async with channel(door(database, limits=replace(LIMITS, bodies=1000))) as wire:
+        tes = TaskServiceStub(wire)
+        large = pb.Task(executors=[STEP], description="x" * 1000)
+        assert (await over_grpc(tes.CreateTask(large))).code == "RESOURCE_EXHAUSTED"
+        for _ in range(50):
+            assert (await over_grpc(tes.CreateTask(pb.Task(executors=[STEP])))).code == "OK"
 
 
 async def test_a_call_that_finds_no_answer_in_time_is_given_up() -> None:

@@ -12,9 +12,11 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
-from funnel.api.errors import BROKEN, NoAnswer
+from funnel.api.admission import Room
+from funnel.api.errors import BROKEN, NoAnswer, TooSlow
 from funnel.api.grpc.entrance import STOPPING, Entrance
 from funnel.api.grpc.faults import code_of, refuse
+from funnel.api.settings import Limits
 from funnel.core.error import FunnelError, Invalid, Unavailable
 from funnel.metrics import Metrics
 
@@ -25,20 +27,22 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Find: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Found]]
 Behaviour: TypeAlias = Callable[[Any, Any], Any]
+Read: TypeAlias = Callable[[bytes], Any]
 
 
 class Guard(ServerInterceptor):
     """
     Stands before every method, whoever has written it.
 
-    `seconds` is for a call without a stream to be answered. What a method raises becomes the
-    status of its call, by the same table as over HTTP.
+    What a method raises becomes the status of its call, by the same table as over HTTP. A single
+    message is read here, since gRPC itself would take it from anyone, and wait for it for ever.
     """
 
-    def __init__(self, entrance: Entrance, metrics: Metrics, seconds: float) -> None:
+    def __init__(self, entrance: Entrance, metrics: Metrics, limits: Limits) -> None:
         self.entrance = entrance
         self._metrics = metrics
-        self._seconds = seconds
+        self._limits = limits
+        self._room = Room(limits.bodies)
         self._guarded: dict[str, Handler] = {}
         self._streams = set[asyncio.Task[Any] | None]()
         self._ended = False
@@ -62,38 +66,41 @@ class Guard(ServerInterceptor):
             one.cancel()
 
     def _guard(self, method: str, of: Handler) -> Handler:
-        read, write = of.request_deserializer, of.response_serializer
+        read, write = of.request_deserializer or bytes, of.response_serializer
         if of.unary_unary:
-            call = self._call(method, of.unary_unary, read or bytes)
-            return grpc.unary_unary_rpc_method_handler(call, None, write)
+            call = self._call(method, of.unary_unary, read)
+            return grpc.stream_unary_rpc_method_handler(call, None, write)
+        if of.unary_stream:
+            answers = self._stream(method, of.unary_stream, read)
+            return grpc.stream_stream_rpc_method_handler(answers, None, write)
         if of.stream_unary:
             stream = self._stream(method, of.stream_unary)
             return grpc.stream_unary_rpc_method_handler(stream, read, write)
-        if of.unary_stream:
-            stream = self._stream(method, of.unary_stream)
-            return grpc.unary_stream_rpc_method_handler(stream, read, write)
         stream = self._stream(method, of.stream_stream)
         return grpc.stream_stream_rpc_method_handler(stream, read, write)
 
-    def _call(self, method: str, behaviour: Behaviour, read: Callable[[bytes], Any]) -> Behaviour:
-        """Reads the message only of who is let in."""
+    def _call(self, method: str, behaviour: Behaviour, read: Read) -> Behaviour:
         clock = asyncio.get_running_loop().time
 
-        async def call(message: bytes, context: Context) -> Any:
+        async def call(_given: Any, context: Context) -> Any:
             began = clock()
             try:
-                async with self._answering(method, context), asyncio.timeout(self._seconds):
-                    return await behaviour(read(message), context)
+                async with self._answering(method, context), self._message(context) as message:
+                    async with asyncio.timeout(self._limits.answer_seconds):
+                        return await behaviour(read(message), context)
             finally:
                 self._metrics.call_took(method, clock() - began)
 
         return call
 
-    def _stream(self, method: str, behaviour: Any) -> Behaviour:
+    def _stream(self, method: str, behaviour: Any, read: Read | None = None) -> Behaviour:
         """Writes what a generator yields, so that it is closed when nobody reads any more."""
 
         async def stream(given: Any, context: Context) -> Any:
             async with self._answering(method, context), self._until_ended():
+                if read:
+                    async with self._message(context) as message:
+                        given = read(message)
                 if not isasyncgenfunction(behaviour):
                     return await behaviour(given, context)
                 async with aclosing(behaviour(given, context)) as pieces:
@@ -102,6 +109,22 @@ class Guard(ServerInterceptor):
             return None
 
         return stream
+
+    @asynccontextmanager
+    async def _message(self, context: Context) -> AsyncGenerator[bytes]:
+        """The one of a call. Raises `TooSlow`, and `Busy` where all together are too large."""
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                message = await context.read()
+        except TimeoutError as error:
+            raise TooSlow("the message did not arrive in time") from error
+        if not isinstance(message, bytes):
+            raise Invalid("there is no message")
+        self._room.take(len(message))
+        try:
+            yield message
+        finally:
+            self._room.give_back(len(message))
 
     @asynccontextmanager
     async def _until_ended(self) -> AsyncGenerator[None]:

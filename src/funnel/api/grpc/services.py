@@ -47,6 +47,6 @@ def make_door(
     limits: Limits,
     certificates: Certificates | None = None,
 ) -> GrpcDoor:
-    guard = Guard(Entrance(let_in), metrics, limits.answer_seconds)
+    guard = Guard(Entrance(let_in), metrics, limits)
     credentials = credentials_of(certificates) if certificates else None
     return GrpcDoor(services, guard, limits, credentials=credentials)
