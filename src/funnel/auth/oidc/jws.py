@@ -5,6 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from jwt import PyJWTError
@@ -84,12 +85,17 @@ def read_token(text: str) -> Token:
 
 
 def is_signed_by(token: Token, key: Key) -> bool:
-    algorithm = _ALGORITHMS[token.algorithm]
     try:
-        public = algorithm.from_jwk(to_builtins(key))
-        return algorithm.verify(token.signed, public, token.signature)
+        public = _public(token.algorithm, key)
+        return _ALGORITHMS[token.algorithm].verify(token.signed, public, token.signature)
     except (PyJWTError, ValueError, TypeError):
         return False
+
+
+@lru_cache(4 * MOST_KEYS)
+def _public(algorithm: str, key: Key) -> Any:
+    """Making one takes as long as using it a few times."""
+    return _ALGORITHMS[algorithm].from_jwk(to_builtins(key))
 
 
 def read_keys(document: Mapping[str, Any]) -> Sequence[Key]:
