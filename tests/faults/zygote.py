@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -82,13 +83,13 @@ def _serve(order: Order) -> None:
     grace = timedelta(seconds=order.grace)
     with ExitStack() as stack:
         for owner, name, other in (
-            (app, "find", _armed_plugins(points)),
+            (app, "find", armed_plugins(points)),
             (app, "SWEEP_EVERY", SWEEP_EVERY),
             (dispatch, "LEASE", SOON),
             (dispatch, "delays", partial(delays, first=0.05, most=0.2)),
             (worker, "jittered", _hurried),
             (app, "Sweep", partial(Sweep, grace=grace)),
-            (asyncio, "to_thread", _armed_threads(points)),
+            (asyncio, "to_thread", armed_threads(points)),
             (uvloop, "new_event_loop", _loops(order.threads)),
         ):
             stack.enter_context(patch.object(owner, name, other))
@@ -99,10 +100,9 @@ def _hurried(_pause: float, luck: float) -> float:
     return luck / 5
 
 
-def _armed_plugins(points: Failpoints) -> Callable[[str, str], Any]:
+def armed_plugins(points: Failpoints) -> Callable[[str, str], Any]:
     def find(kind: str, name: str) -> Plugin[Any, Any]:
-        plugin = plugins.find(kind, name)
-        port = NAMES.get(kind, kind)
+        plugin, port = plugins.find(kind, name), NAMES.get(kind, kind)
         if port not in PORTS:
             return plugin
 
@@ -111,12 +111,12 @@ def _armed_plugins(points: Failpoints) -> Callable[[str, str], Any]:
             async with plugin.make(settings, host) as adapter:
                 yield points.around(port, adapter)
 
-        return Plugin(plugin.section, plugin.settings, make)
+        return replace(plugin, make=make)
 
     return find
 
 
-def _armed_threads(points: Failpoints) -> Callable[..., Any]:
+def armed_threads(points: Failpoints) -> Callable[..., Any]:
     """What blocks goes to a thread, files above all: points for all that is behind no port."""
     to_thread = asyncio.to_thread
 

@@ -1,3 +1,4 @@
+import os
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -10,3 +11,9 @@ from place import Place
 async def place(tmp_path: Path) -> AsyncGenerator[Place]:
     async with opened(tmp_path) as database:
         yield Place(database, tmp_path / "work")
+
+
+@pytest.fixture(scope="session")
+def everything() -> bool:
+    """Whether each point shall be tried, and not only a part: `make faults`."""
+    return os.environ.get("FUNNEL_FAULTS") == "all"

@@ -36,7 +36,7 @@ from funnel.wire.gen import worker_pb2 as pb
 
 log = logging.getLogger(__name__)
 
-SMALLEST: Final = 4 << 10
+SMALLEST: Final = 1 << 10
 BIGGEST: Final = 256 << 10
 """Bytes of a frame: as many as the connection carries in a moment, so that no lease runs out."""
 MOMENT: Final = 0.25
