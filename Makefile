@@ -58,7 +58,7 @@ proof: setup ## the proofs of safety, ten times as long as in the tests
 
 faults: setup ## the whole proof of what a kill cannot break: each point, each system call
 	@scripts/tools.sh
-	FUNNEL_FAULTS=all scripts/engine.sh with test -- $(BIN)/python -m pytest tests/faults tests/remote $(ARGS)
+	FUNNEL_FAULTS=all scripts/engine.sh with test -- $(BIN)/python -m pytest tests/faults tests/remote tests/sinks/test_outage.py $(ARGS)
 
 demo: ## a real task in a real container, from nothing; leaves nothing running
 	@scripts/demo.sh

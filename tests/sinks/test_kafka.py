@@ -6,7 +6,6 @@ from google.protobuf import json_format
 from kafka_records import records
 from msgspec import json
 
-from funnel.core.error import Unavailable
 from funnel.core.state import State
 from funnel.plugins import Host
 from funnel.ports import Sink
@@ -63,9 +62,3 @@ async def test_system_logs_are_left_out_unless_asked_for(kafka: Broker, topic: s
         await sink([*numbered(new, logged(new.task_id, "said"), moved(new.task_id, State.RUNNING))])
     kinds = [json.decode(one.value)["type"] for one in await records(kafka, topic, 2)]
     assert kinds == ["TASK_CREATED", "TASK_STATE"]
-
-
-async def test_without_a_broker_in_the_settings_there_is_no_sink() -> None:
-    with pytest.raises(Unavailable, match=r"Kafka\.Servers is empty"):
-        async with PLUGIN.make(Settings(), HOST):
-            pass

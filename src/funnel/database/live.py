@@ -17,6 +17,9 @@ from funnel.database.sql import statements
 
 SQL = statements("live.sql")
 
+MOST = 16 << 20
+"""Characters of events that are read at once."""
+
 _Row: TypeAlias = tuple[int, int, Stream, int, int, str]
 _PRINTED = json.Decoder(list[_Row])
 _EVENTS = json.Decoder(list[tuple[int, int, TaskId, str, str, Raw]])
@@ -30,6 +33,7 @@ def newest(db: sqlite3.Connection) -> int:
 def events(
     db: sqlite3.Connection, scope: Scope, after: int, limit: int
 ) -> tuple[list[Recorded], int]:
+    limit = _carried(db, after, limit)
     given = {"owner": scope.owner, "after": after, "limit": limit}
 
     def look() -> tuple[list[Recorded], int]:
@@ -38,6 +42,16 @@ def events(
         return (found, last) if len(found) <= limit else (found[:limit], found[limit - 1].position)
 
     return reading(look, lambda: _numbers(db, "told_of", given))
+
+
+def _carried(db: sqlite3.Connection, after: int, limit: int) -> int:
+    """So many of the rows, or fewer, as can be held at once: a task may be megabytes."""
+    while limit > 1:
+        (size,) = db.execute(SQL["size"], {"after": after, "limit": limit}).fetchone()
+        if size <= MOST:
+            break
+        limit //= 2
+    return limit
 
 
 def mark(db: sqlite3.Connection, reader: str) -> int | None:

@@ -17,6 +17,11 @@ FROM (
   WHERE position > :after ORDER BY position LIMIT :limit
 )
 
+-- name: size
+SELECT coalesce(sum(length(body)), 0) FROM (
+  SELECT body FROM event WHERE position > :after ORDER BY position LIMIT :limit
+)
+
 -- name: told_of
 SELECT DISTINCT n FROM (
   SELECT n FROM event WHERE position > :after ORDER BY position LIMIT :limit

@@ -62,6 +62,18 @@ class LiveSuite:
         )
         assert await database.events(EVERYONE, after=last, limit=9) == ([], last)
 
+    async def test_large_tasks_are_read_a_few_at_a_time(self, database: Database) -> None:
+        made = [await database.create(created(description="x" * (3 << 20))) for _ in range(12)]
+        seen, after, most = list[TaskId](), 0, 0
+        while True:
+            page, last = await database.events(EVERYONE, after=after, limit=500)
+            if last == after:
+                break
+            seen += [one.event.task_id for one in page]
+            after, most = last, max(most, len(page))
+        assert seen == made
+        assert most < 12
+
     async def test_events_of_others_are_passed_by(self, database: Database) -> None:
         for owner in ("ann", "bob", "bob"):
             await database.create(created(owner=owner))
