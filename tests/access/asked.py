@@ -75,3 +75,8 @@ async def _told(answer: httpx.Response) -> AsyncGenerator[str]:
         for name in FOREIGN:
             if f'"owner":"{name}"' in line:
                 yield name
+
+
+async def answer_of_http(http: httpx.AsyncClient, method: str, path: str, caller: str) -> str:
+    answer = await http.request(method, path, headers=CALLERS[caller](""))
+    return f"{answer.status_code} {answer.text}"

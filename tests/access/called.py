@@ -12,6 +12,7 @@ from grpc.aio import AioRpcError, Channel
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from rpc import channel, door
 
+from funnel.wire.gen import tes_pb2
 from funnel.wire.gen.worker_pb2 import Reason
 
 SHORT: Final = {
@@ -125,3 +126,13 @@ async def _answers(wire: Any, row: Row, message: Any, said: Any) -> AsyncGenerat
     stream = call(message, metadata=said)
     yield await anext(aiter(stream))
     stream.cancel()
+
+
+async def code_of_grpc(wire: Any, path: str, task_id: str, caller: str) -> str:
+    said = tuple(CALLERS[caller]("").items())
+    message = tes_pb2.GetTaskRequest(id=task_id).SerializeToString()
+    try:
+        await wire.unary_unary(path)(message, metadata=said)
+    except AioRpcError as error:
+        return f"{error.code()} {error.details()}"
+    return "OK"
