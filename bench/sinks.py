@@ -143,13 +143,14 @@ def _now() -> datetime:
 
 
 def _free_ports() -> int:
-    """Two in a row."""
+    """Three in a row."""
     while True:
-        with socket.socket() as one, socket.socket() as other:
+        with socket.socket() as one, socket.socket() as other, socket.socket() as third:
             one.bind(("127.0.0.1", 0))
             port: int = one.getsockname()[1]
             try:
                 other.bind(("127.0.0.1", port + 1))
+                third.bind(("127.0.0.1", port + 2))
             except (OSError, OverflowError):
                 continue
             return port

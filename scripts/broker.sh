@@ -5,8 +5,9 @@
 #   broker.sh run NAME FOLDER PORT   bring it, and become the server, which listens at 127.0.0.1:PORT
 #
 # What Debian has not is kept in the cache folder of the user. A server keeps its data in FOLDER, so that the next one
-# there goes on with it; it ends with the process that called, however that ends. Kafka takes PORT + 1 as well, and
-# RabbitMQ PORT + 1 and PORT + 2. The user is tester, the password testing, where there is a login.
+# there goes on with it; it ends with the process that called, however that ends. Kafka and RabbitMQ take
+# PORT + 1 and PORT + 2 as well; those of Kafka who come by PORT + 2 must log in. The user is tester, the password
+# testing, where there is a login.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/common.sh
@@ -74,14 +75,18 @@ POM
 # One broker that is its own controller. Topics are made when they are first asked for.
 run_kafka() {
   local folder=$1 port=$2 settings=$1/server.properties
+  local login=org.apache.kafka.common.security.plain.PlainLoginModule
   local java=(java -Xms128m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$root/kafka-$kafka_version/*")
   mkdir -p "$folder"
   cat >"$settings" <<PROPERTIES
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@$address:$((port + 1))
-listeners=PLAINTEXT://$address:$port,CONTROLLER://$address:$((port + 1))
+listeners=PLAINTEXT://$address:$port,CONTROLLER://$address:$((port + 1)),LOGIN://$address:$((port + 2))
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT
 controller.listener.names=CONTROLLER
+sasl.enabled.mechanisms=PLAIN
+listener.name.login.plain.sasl.jaas.config=$login required user_tester="testing";
 log.dirs=$folder/data
 num.partitions=3
 auto.create.topics.enable=true

@@ -1,11 +1,15 @@
 from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
 
 import pytest
 from brokers import Broker
 from google.protobuf import json_format
 from kafka_records import records
 from msgspec import json
+from msgspec.structs import replace
 
+from funnel.core.error import Unavailable
+from funnel.core.secret import Secret
 from funnel.core.state import State
 from funnel.plugins import Host
 from funnel.ports import Sink
@@ -62,3 +66,20 @@ async def test_system_logs_are_left_out_unless_asked_for(kafka: Broker, topic: s
         await sink([*numbered(new, logged(new.task_id, "said"), moved(new.task_id, State.RUNNING))])
     kinds = [json.decode(one.value)["type"] for one in await records(kafka, topic, 2)]
     assert kinds == ["TASK_CREATED", "TASK_STATE"]
+
+
+async def test_a_login_lets_in_who_knows_the_password(kafka: Broker, topic: str) -> None:
+    right = Settings(
+        servers=(f"127.0.0.1:{kafka.port + 2}",),
+        topic=topic,
+        user="tester",
+        password=Secret("testing"),
+    )
+    async with PLUGIN.make(right, HOST) as sink:
+        await sink([*numbered(created())])
+    for wrong in (replace(right, password=Secret("swordfish")), replace(right, user="")):
+        async with PLUGIN.make(replace(wrong, timeout=timedelta(seconds=3)), HOST) as sink:
+            with pytest.raises(Unavailable, match="Kafka") as refused:
+                await sink([*numbered(created())])
+        assert "swordfish" not in str(refused.value)
+    assert len(await records(kafka, topic, 1)) == 1
