@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -293,6 +294,22 @@ async def test_who_pings_without_calls_is_sent_away_only_when_it_is_too_often(
     port = opened.listen("127.0.0.1", 0)
     async with alongside(opened.serve()), asyncio.timeout(10):
         assert await pinged(port, 20) == said
+
+
+@pytest.mark.parametrize("sent", [b"\0" * 100_000, b"GET / HTTP/1.1\r\n\r\n", PREFACE * 9])
+async def test_what_is_no_http2_is_hung_up_on_and_harms_nobody(
+    database: Database, sent: bytes
+) -> None:
+    opened = door(database)
+    port = opened.listen("127.0.0.1", 0)
+    async with alongside(opened.serve()), insecure_channel(f"127.0.0.1:{port}") as wire:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        with suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                await reader.read()
+        writer.close()
+        assert (await over_grpc(health(wire).Check(HealthCheckRequest()))).code == "OK"
 
 
 async def test_a_port_that_is_taken_is_said(database: Database) -> None:

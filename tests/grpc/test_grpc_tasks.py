@@ -29,3 +29,16 @@ async def test_a_task_that_is_not_there_is_not_found(tes: "TaskServiceAsyncStub"
     with pytest.raises(AioRpcError) as caught:
         await tes.GetTask(pb.GetTaskRequest(id="none"))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_page_is_no_larger_than_what_clients_take(tes: "TaskServiceAsyncStub") -> None:
+    contents = [pb.Input(path=f"/in/{n}", content="x" * 100_000) for n in range(5)]
+    task = pb.Task(executors=[STEP], inputs=contents)
+    made = [(await tes.CreateTask(task)).id for _ in range(20)]
+    found, token, pages = list[str](), "", 0
+    while token or not found:
+        page = await tes.ListTasks(pb.ListTasksRequest(view="FULL", page_token=token))
+        found += [one.id for one in page.tasks]
+        token, pages = page.next_page_token, pages + 1
+    assert found == made[::-1]
+    assert 3 <= pages <= 5

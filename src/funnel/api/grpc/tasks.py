@@ -1,9 +1,11 @@
 """`tes.TaskService`: the operations of TES on tasks."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from grpc.aio import ServicerContext
+from msgspec.structs import replace
 
 from funnel.api.admission import Admission
 from funnel.api.grpc.entrance import caller
@@ -11,12 +13,16 @@ from funnel.api.keys import IDEMPOTENCY_KEY, read_key
 from funnel.api.query import Asked, query_of, view_of
 from funnel.api.settings import Limits
 from funnel.core.info import ServiceInfo
+from funnel.core.query import Query, Scope
 from funnel.core.task import TaskId
 from funnel.service.tasks import TaskService
 from funnel.wire.document import read_page
 from funnel.wire.gen import tes_pb2 as pb
 from funnel.wire.gen.tes_pb2_grpc import TaskServiceServicer
 from funnel.wire.protobuf import read_spec, write_task, write_time
+
+LARGEST_PAGE: Final = 4_000_000
+"""Bytes; a client takes 4 MiB where it has not been told to take more."""
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
@@ -49,10 +55,16 @@ class TaskServicer(TaskServiceServicer):
         del context
         ask = partial(query_of, _asked(request))
         async with self._lists:
-            page = read_page(await self._tasks.list_tasks(ask, caller()))
-        return pb.ListTasksResponse(
-            tasks=map(write_task, page.tasks), next_page_token=page.next_page_token
-        )
+            page = await self._page(ask)
+            while len(page.tasks) > 1 and (size := page.ByteSize()) > LARGEST_PAGE:
+                fewer = max(1, len(page.tasks) * LARGEST_PAGE * 9 // (size * 10))
+                page = await self._page(partial(_shorter, ask, fewer))
+        return page
+
+    async def _page(self, ask: Callable[[Scope], Query]) -> pb.ListTasksResponse:
+        page = read_page(await self._tasks.list_tasks(ask, caller()))
+        tasks = map(write_task, page.tasks)
+        return pb.ListTasksResponse(tasks=tasks, next_page_token=page.next_page_token)
 
     async def CancelTask(
         self, request: pb.CancelTaskRequest, context: Context
@@ -67,6 +79,10 @@ class TaskServicer(TaskServiceServicer):
     ) -> pb.ServiceInfo:
         del request, context
         return self._info
+
+
+def _shorter(ask: Callable[[Scope], Query], size: int, scope: Scope) -> Query:
+    return replace(ask(scope), page_size=size)
 
 
 def _asked(request: pb.ListTasksRequest) -> Asked:
