@@ -72,6 +72,8 @@ def read_token(text: str) -> Token:
     """Raises `Unauthenticated` for what is no token in its one right form."""
     if len(text) > LONGEST or not text.isascii():
         raise refused("too long, or not ASCII")
+    if text.count(".") != 2:
+        raise refused("no token of three parts")
     head, body, signature = text.split(".")
     header, claims = _object(head), _object(body)
     kind, algorithm, key_id = header.get("typ", ""), header.get("alg"), header.get("kid")
