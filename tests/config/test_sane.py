@@ -20,6 +20,8 @@ REFUSED = {
     "Server: {TLS: {CertFile: a}}": r"Server\.TLS\.KeyFile is missing",
     "Server: {TLS: {KeyFile: a}}": r"Server\.TLS\.CertFile is missing",
     "Server: {TLS: {ClientCAFile: a}}": r"Server\.TLS\.CertFile is missing",
+    "Redis: {URL: 'redis://:x@redis.example'}": r"Redis\.URL has a password in it",
+    "NATS: {Servers: ['nats://a', 'NATS://b:c@d']}": r"NATS\.Servers has a password in it",
     "Database: oracle": "Database: 'oracle' is not known",
     "Compute: lokal": "Compute: 'lokal' is not known, did you mean local",
     "Compute: slurm": "Compute: 'slurm' is not supported yet",

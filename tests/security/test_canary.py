@@ -22,6 +22,7 @@ from funnel.wire.gen.tes_pb2_grpc import TaskServiceStub
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(240)]
 
+SINKS = ("kafka", "nats", "redis", "amqp", "webhook")
 NOWHERE = "127.0.0.1:9"
 """Where nobody listens."""
 
@@ -61,7 +62,6 @@ class Scene:
         home, issued = self.server.home, self.authority.issue()
         certificate, key = issued.written(home / "tls")
         self.lookout.watch("TLS key", issued.key.splitlines()[2])
-        kafka = {"Servers": [NOWHERE], "User": "funnel", "Password": self.lookout.new("Kafka")}
         tls = {"CertFile": str(certificate), "KeyFile": str(key)}
         provider = {
             "ServiceConfigURL": f"http://{NOWHERE}/.well-known/openid-configuration",
@@ -76,10 +76,26 @@ class Scene:
             "OidcAuth": provider,
         }
         path = home / "funnel.yaml"
-        given: dict[str, Any] = {"EventWriters": ["log", "kafka"], "Kafka": kafka, "Server": server}
+        given: dict[str, Any] = {"EventWriters": ["log", *SINKS], "Server": server, **self._sinks()}
         given |= {"SQLite": {"Path": str(self.server.database)}, "Logger": {"Level": "debug"}}
         path.write_text(json.dumps(given))
         return path
+
+    def _sinks(self) -> dict[str, Any]:
+        """None of them answers, so that what they say when something is wrong is said."""
+        new = self.lookout.new
+        login = {name: {"User": "funnel", "Password": new(name)} for name in SINKS}
+        return {
+            "Kafka": {"Servers": [NOWHERE], **login["kafka"]},
+            "NATS": {"Servers": [f"nats://{NOWHERE}"], **login["nats"]},
+            "Redis": {"URL": f"redis://{NOWHERE}/0", **login["redis"]},
+            "AMQP": {"URL": f"amqp://{NOWHERE}/", **login["amqp"]},
+            "Webhook": {
+                "URL": f"https://{NOWHERE}/",
+                "Secret": new("webhook"),
+                "AllowedNetworks": ["127.0.0.0/8"],
+            },
+        }
 
     def _users(self) -> list[dict[str, Any]]:
         """One of them has a hash, which is a secret as well."""
@@ -182,7 +198,12 @@ def test_no_secret_is_found_in_what_a_server_says_keeps_or_starts(scene: Scene) 
 def what_must_be_there(scene: Scene) -> None:
     """Else nothing was looked at."""
     log = b"".join(scene.evidence["log"])
-    for said in (b"login refused user=ann", b"funnel.audit", b"kafka", b"deleted a task user=root"):
+    for said in (
+        b"login refused user=ann",
+        b"funnel.audit",
+        *(f"{name}".encode() for name in SINKS),
+        b"deleted a task user=root",
+    ):
         assert said in log
     assert b"failed" in b"".join(scene.evidence["database"])
     assert b"funnel.task" in b"".join(scene.evidence["containers"])
@@ -282,6 +303,9 @@ def processes() -> Iterator[bytes]:
         {"Server": {"BasicAuth": [{"User": "ann", "Password": "$2b$SECRET"}]}},
         {"Server": {"OidcAuth": {"ClientSecret": ["SECRET"]}}},
         {"Kafka": {"Password": {"SECRET": "x"}}},
+        {"Redis": {"URL": "redis://:SECRET@redis.example:6379/0"}},
+        {"AMQP": {"URL": "amqps://funnel:SECRET@rabbit.example/"}},
+        {"NATS": {"Servers": ["nats://nats.example:4222", "nats://ann:SECRET@nats.example"]}},
         {"Server": {"HTTPPort": "x", "BasicAuth": [{"User": "ann", "Password": "SECRET"}]}},
     ],
 )

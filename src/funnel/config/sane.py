@@ -1,5 +1,6 @@
 """Settings that are well-formed one by one, and contradict each other or are not safe."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -7,16 +8,20 @@ from typing import Any
 
 from funnel.config import accounts
 from funnel.config.sections import Server
+from funnel.config.shape import shape
 from funnel.core.error import Problem
 from funnel.core.value import Value
 
 NOTHING = timedelta(0)
+PASSWORD = re.compile("^[a-z][a-z0-9+.-]*://[^/@]*:[^/]*@", re.IGNORECASE)
+"""A URL with one, as in scheme://user:password@host."""
 
 
 def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
     """What is wrong, each with the way out; `parts` are settings by section."""
     yield from _times(parts["Server"])
     yield from _certificates(parts["Server"])
+    yield from _passwords(parts)
     yield from _places(parts)
     yield from _slots(parts.get("Local"))
     if isinstance(server := parts["Server"], Server):
@@ -28,6 +33,19 @@ def _times(server: Any) -> Iterator[Problem]:
         if getattr(server, name) <= NOTHING:
             setting = f"Server.{_camel(name)}"
             yield Problem(setting, "must be longer than nothing, or no client gets through")
+
+
+def _passwords(parts: Mapping[str, Value]) -> Iterator[Problem]:
+    """Those in URLs, which are shown and logged as any other setting is."""
+    for section, part in parts.items():
+        for key in shape(type(part)).values():
+            value = getattr(part, key.name)
+            for text in value if isinstance(value, tuple) else (value,):
+                if isinstance(text, str) and PASSWORD.search(text):
+                    what = (
+                        "has a password in it, where it would be shown: give it in its own setting"
+                    )
+                    yield Problem(f"{section}.{key.display}", what)
 
 
 def _certificates(server: Any) -> Iterator[Problem]:
