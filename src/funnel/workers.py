@@ -19,6 +19,7 @@ from funnel.core.value import Value
 from funnel.link.call import Server
 from funnel.link.gated import Gated
 from funnel.link.link import Link, linked
+from funnel.link.secure import credentials_for, plain
 from funnel.link.unsaid import Unsaid
 from funnel.service.away import Away, clear_attempts
 from funnel.service.ids import ids
@@ -92,8 +93,14 @@ async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[st
 def _link(config: Config, task_id: TaskId, environ: Mapping[str, str]) -> Link:
     rpc, work_dir = config.rpc_client, Path(config.worker.work_dir)
     server = Server(
-        address=rpc.server_address,
+        address=plain(rpc.server_address),
         metadata=_credentials(environ),
+        credentials=credentials_for(
+            rpc.server_address,
+            ca_file=rpc.tls.ca_file,
+            cert_file=rpc.tls.cert_file,
+            key_file=rpc.tls.key_file,
+        ),
         timeout=rpc.timeout.total_seconds() if rpc.timeout else None,
     )
     holder = f"{socket.gethostname()}/{deployment_of(work_dir)}"

@@ -22,6 +22,8 @@ REFUSED = {
     "Server: {TLS: {ClientCAFile: a}}": r"Server\.TLS\.CertFile is missing",
     "Redis: {URL: 'redis://:x@redis.example'}": r"Redis\.URL has a password in it",
     "NATS: {Servers: ['nats://a', 'NATS://b:c@d']}": r"NATS\.Servers has a password in it",
+    "RPCClient: {TLS: {CertFile: a}}": r"RPCClient\.TLS\.KeyFile is missing",
+    "RPCClient: {TLS: {KeyFile: a}}": r"RPCClient\.TLS\.CertFile is missing",
     "Database: oracle": "Database: 'oracle' is not known",
     "Compute: lokal": "Compute: 'lokal' is not known, did you mean local",
     "Compute: slurm": "Compute: 'slurm' is not supported yet",
@@ -109,3 +111,16 @@ def test_what_is_unsafe_or_contradictory_is_refused(text: str) -> None:
 )
 def test_a_provider_on_this_machine_or_by_tls_is_fine(text: str) -> None:
     read([("", from_text(f"Server: {{OidcAuth: {{{text}}}}}", where="funnel.yaml"))])
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("Server: {RPCPort: 1}", "localhost:1"),
+        ("Server: {RPCPort: 1, TLS: {CertFile: a, KeyFile: b}}", "https://localhost:1"),
+        ("RPCClient: {ServerAddress: 'tes.example:9090'}", "tes.example:9090"),
+    ],
+)
+def test_workers_speak_tls_to_a_server_that_does(text: str, address: str) -> None:
+    config = read([("", from_text(text, where="funnel.yaml"))])
+    assert config.rpc_client.server_address == address

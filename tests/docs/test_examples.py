@@ -21,6 +21,7 @@ PAGES = (
     "docs/how-to/operate.md",
     "docs/how-to/python.md",
     "docs/how-to/retries-and-limits.md",
+    "docs/how-to/tls.md",
 )
 SERVER = "funnel server run >server.log 2>&1 &\nsleep 3"
 END = "-- end of output --"

@@ -92,7 +92,8 @@ def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence
     chosen, more = _chosen(given)
     server, rpc = _as(Server, parts), _as(RPCClient, parts)
     if not rpc.server_address:
-        rpc = replace(rpc, server_address=f"{server.host_name}:{server.rpc_port}")
+        scheme = "https://" if server.tls.cert_file else ""
+        rpc = replace(rpc, server_address=f"{scheme}{server.host_name}:{server.rpc_port}")
     return Config(
         database=chosen.database,
         compute=chosen.compute,

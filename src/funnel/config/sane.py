@@ -13,14 +13,15 @@ from funnel.core.error import Problem
 from funnel.core.value import Value
 
 NOTHING = timedelta(0)
-PASSWORD = re.compile("^[a-z][a-z0-9+.-]*://[^/@]*:[^/]*@", re.IGNORECASE)
-"""A URL with one, as in scheme://user:password@host."""
+PASSWORD = re.compile(r"[a-z]://[^/@\s'\"]*:[^/\s'\"]*@", re.IGNORECASE)
+"""In a URL, or in one of several, as in scheme://user:password@host."""
 
 
 def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
     """What is wrong, each with the way out; `parts` are settings by section."""
     yield from _times(parts["Server"])
     yield from _certificates(parts["Server"])
+    yield from _client_certificate(parts["RPCClient"])
     yield from _passwords(parts)
     yield from _places(parts)
     yield from _slots(parts.get("Local"))
@@ -35,17 +36,23 @@ def _times(server: Any) -> Iterator[Problem]:
             yield Problem(setting, "must be longer than nothing, or no client gets through")
 
 
+def _client_certificate(client: Any) -> Iterator[Problem]:
+    tls = client.tls
+    for name, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if getattr(tls, name) and not getattr(tls, other):
+            what = f"is missing: RPCClient.TLS.{_camel(name)} is of no use without"
+            yield Problem(f"RPCClient.TLS.{_camel(other)}", what)
+
+
 def _passwords(parts: Mapping[str, Value]) -> Iterator[Problem]:
     """Those in URLs, which are shown and logged as any other setting is."""
     for section, part in parts.items():
         for key in shape(type(part)).values():
-            value = getattr(part, key.name)
-            for text in value if isinstance(value, tuple) else (value,):
-                if isinstance(text, str) and PASSWORD.search(text):
-                    what = (
-                        "has a password in it, where it would be shown: give it in its own setting"
-                    )
-                    yield Problem(f"{section}.{key.display}", what)
+            if PASSWORD.search(str(getattr(part, key.name))):
+                setting = f"{section}.{key.display}"
+                yield Problem(
+                    setting, "has a password in it, where it would be shown: give it apart"
+                )
 
 
 def _certificates(server: Any) -> Iterator[Problem]:

@@ -106,11 +106,23 @@ class Server(Value, kw_only=True, rename=display):
     """How long tasks are kept after their end, such as 30d; disabled: for ever."""
 
 
+class ClientTLS(Value, kw_only=True, rename=display):
+    """What a worker believes and shows, in PEM."""
+
+    ca_file: str = ""
+    """Who issues the server's certificate; empty: those that every program believes."""
+    cert_file: str = ""
+    """The worker's own certificate, where the server has a ClientCAFile."""
+    key_file: str = ""
+    """Its key, without a password."""
+
+
 class RPCClient(Value, kw_only=True, rename=display):
     """How workers that are away from the server reach it."""
 
     server_address: str = ""
-    """Empty: Server.HostName and Server.RPCPort."""
+    """host:port, or https://host:port for TLS; empty: Server.HostName and Server.RPCPort."""
+    tls: ClientTLS = ClientTLS()
     timeout: timedelta | None = timedelta(seconds=60)
     """For one call; a negative one, or disabled, waits for ever."""
     max_retries: int = 10
