@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from bench import bulk, containers, door, lookups, noops, rpc, sinks, starts
+from bench import away, bulk, containers, door, lookups, noops, rpc, sinks, starts
 from bench.machine import describe
 from bench.measure import Pace, Part, Row
 from bench.report import heads, show, write
@@ -33,6 +33,9 @@ PARTS: Mapping[str, Part] = {
     "hello": containers.hello,
     "hundred": containers.hundred,
     "cancel": containers.cancel,
+    "reports": away.reports,
+    "holding": away.holding,
+    "recalls": away.recalls,
     "noops": noops.noops,
     "sinks": sinks.sinks,
     "input": bulk.input_in_place,

@@ -1,6 +1,6 @@
 """Tasks in real containers, against the engine alone in the same minute."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,7 +50,7 @@ def cancel(pace: Pace) -> Iterator[Row]:
     with served("--Local.Cpus", "4") as one, one.client() as client, engine() as docker:
         for what, script in TRAPS.items():
             task = _task("sh", "-c", script)
-            took = [_cancelled(client, docker, task) for _ in range(CANCELS)]
+            took = [cancelled(client, docker, task) for _ in range(CANCELS)]
             yield Row(
                 work=f"cancel to container gone, p99 of {CANCELS}, one {what}",
                 unit="s",
@@ -60,8 +60,15 @@ def cancel(pace: Pace) -> Iterator[Row]:
             )
 
 
-def _cancelled(client: httpx.Client, docker: httpx.Client, task: Mapping[str, Any]) -> float:
+def cancelled(
+    client: httpx.Client,
+    docker: httpx.Client,
+    task: Mapping[str, Any],
+    begin: Callable[[str], object] = str,
+) -> float:
+    """Seconds; `begin` sees to it that the task is run, where the server does not."""
     made = create(client, task)
+    begin(made)
     until(lambda: containers(docker, made, running=True))
 
     def act() -> None:
