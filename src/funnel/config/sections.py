@@ -78,9 +78,9 @@ class Server(Value, kw_only=True, rename=display):
     """gRPC calls that are worked on at once, streams included; others are told to come again."""
     max_message_size: Some = 4 * 1024 * 1024
     """Bytes of one gRPC message that a client may send."""
-    max_call_rate: Amount = 0
+    max_call_rate: Amount = 0.0
     """Calls a second by one user, or one address where there are no accounts; 0: any number."""
-    max_create_rate: Amount = 0
+    max_create_rate: Amount = 0.0
     """Of those, the ones that create a task. What ten seconds allow may come at once."""
     header_timeout: timedelta = timedelta(seconds=10)
     """For the headers of a request to arrive."""
