@@ -174,7 +174,7 @@ def _default(key: Key) -> str:
         case float() as number:
             return f"`{number:g}`"
         case given:
-            return "empty" if not given else f"`{given}`"
+            return "empty" if given in {"", Secret()} else f"`{given}`"
 
 
 def _command(command: click.Command, ctx: click.Context) -> Iterator[str]:
