@@ -371,6 +371,8 @@ def _api(parts: Parts, info: ServiceInfo) -> HttpDoor:
 
 def _rpc_door(parts: Parts, info: ServiceInfo, certificates: Certificates | None) -> RpcDoor:
     """Loaded here, since gRPC takes its time and a worker without a server needs none."""
+    # What we fork becomes another program at once; gRPC would write a line for each of them.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     grpc, limits = import_module("funnel.api.grpc.services"), _limits(parts.config.server)
     door: RpcDoor = grpc.make_door(
         grpc.make_services(parts.tasks, parts.database, parts.attendance, info, limits),

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
@@ -77,6 +78,7 @@ def names(context: ServicerContext[Any, Any]) -> tuple[str, ...]:
     return tuple(name.decode() for name in context.peer_identities() or ())
 
 
+@lru_cache(1024)
 def address(peer: str) -> str:
     """
     Without family and port, as gRPC gives them.
