@@ -1,5 +1,6 @@
 """Putting a worker together that runs by itself, or away from its server."""
 
+import re
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -13,14 +14,14 @@ from funnel.api.ending import ended_by_signals
 from funnel.app import Opening, deployment_of, now
 from funnel.config import Config
 from funnel.core.attempts import asked
-from funnel.core.error import Fenced, FunnelError, InvalidTransition, NotFound
+from funnel.core.error import Fenced, FunnelError, Invalid, InvalidTransition, NotFound
 from funnel.core.task import Spec, Task, TaskId
 from funnel.core.value import Value
 from funnel.link.call import Server
 from funnel.link.gated import Gated
 from funnel.link.link import Link, linked
 from funnel.link.secure import credentials_for, plain
-from funnel.link.unsaid import Unsaid
+from funnel.link.unsaid import Unsaid, is_left
 from funnel.service.away import Away, clear_attempts
 from funnel.service.ids import ids
 from funnel.service.jitter import chance, jittered
@@ -30,6 +31,7 @@ from funnel.wire.gen import worker_pb2 as pb
 
 LONGEST_TAIL: Final = 1 << 20
 """Bytes of a stream that are sent to a server at once; what is before them is left out."""
+NAME: Final = re.compile(r"[0-9A-Za-z_-]+")
 IN_VARIABLE: Final = "FUNNEL_WORKER_TOKEN"
 IN_FILE: Final = "FUNNEL_WORKER_TOKEN_FILE"
 
@@ -67,8 +69,12 @@ async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[st
     """
     Run an attempt at a task of a server, which hears of all that happens.
 
-    Raises `Fenced` where the attempt is another worker's, and `Unavailable` without a server.
+    Raises `Fenced` where the attempt is another worker's, `Unavailable` without a server, and
+    `Invalid` for what is no id: it names a directory here, which must not be another.
     """
+    if not NAME.fullmatch(task_id):
+        raise Invalid(f"{task_id!r} is no id of a task")
+    work_dir = Path(config.worker.work_dir)
     with ended_by_signals("what runs is stopped") as stop:
         async with AsyncExitStack() as stack:
             settings = config.worker
@@ -82,7 +88,9 @@ async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[st
             try:
                 await first_of(stop.wait(), stack.enter_async_context(linked(link)))
             except (Fenced, InvalidTransition, NotFound):
-                await clear_attempts(worker, task_id)
+                await clear_attempts(
+                    worker, task_id, lambda fence: is_left(_unsaid(work_dir, task_id, fence))
+                )
                 raise
             if stop.is_set():
                 raise Stopped
@@ -107,10 +115,14 @@ def _link(config: Config, task_id: TaskId, environ: Mapping[str, str]) -> Link:
     return Link(
         server,
         pb.Hello(task_id=task_id, holder=holder),
-        lambda fence: Unsaid(Path(work_dir, task_id, str(fence), "private", "unsaid").absolute()),
+        lambda fence: Unsaid(_unsaid(work_dir, task_id, fence)),
         tries=rpc.max_retries,
         pause=lambda longest: jittered(longest, chance()),
     )
+
+
+def _unsaid(work_dir: Path, task_id: TaskId, fence: int) -> Path:
+    return Path(work_dir, task_id, str(fence), "private", "unsaid").absolute()
 
 
 def _credentials(environ: Mapping[str, str]) -> Sequence[tuple[str, str]]:

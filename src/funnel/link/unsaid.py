@@ -4,6 +4,7 @@ import fcntl
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +54,19 @@ class Unsaid:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def is_left(path: Path) -> bool:
+    """
+    Whether the attempt of this file was a worker's that runs no more; blocks.
+
+    Without the file it is none that came for its task: it may be one of a server on this machine.
+    """
+    if not path.exists():
+        return False
+    with suppress(Unavailable), closing(Unsaid(path)):
+        return True
+    return False
 
 
 def _read(whole: bytes) -> Iterator[Batch]:

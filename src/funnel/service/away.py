@@ -46,7 +46,8 @@ class Away:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Nothing is left behind, but by a worker that was killed."""
-        await clear_attempts(self.worker, self.task_id, before=self.attempt.fence)
+        fence = self.attempt.fence
+        await clear_attempts(self.worker, self.task_id, lambda one: one < fence)
         working = asyncio.ensure_future(self.worker.run(self.task_id, self.attempt.fence))
         over = asyncio.ensure_future(self.attempt.over())
         stopping = asyncio.ensure_future(stop.wait())
@@ -86,12 +87,15 @@ class Away:
         await Journal(self.attempt, progress).record(*events)
 
 
-async def clear_attempts(worker: Worker, task_id: TaskId, *, before: int | None = None) -> None:
-    """Remove what workers before us have left here of a task, of all or of earlier attempts."""
-    for fence in await asyncio.to_thread(lambda: list(_left(worker, task_id))):
-        if before is None or fence < before:
-            owner = await asyncio.to_thread(worker.place(task_id, fence).owner)
-            await worker.remains(task_id, fence, owner.image if owner else "").clear()
+async def clear_attempts(worker: Worker, task_id: TaskId, of: Callable[[int], bool]) -> None:
+    """Remove what is here of attempts of a task, of all for which `of` says so; it may block."""
+
+    def chosen() -> list[int]:
+        return [fence for fence in _left(worker, task_id) if of(fence)]
+
+    for fence in await asyncio.to_thread(chosen):
+        owner = await asyncio.to_thread(worker.place(task_id, fence).owner)
+        await worker.remains(task_id, fence, owner.image if owner else "").clear()
 
 
 def _left(worker: Worker, task_id: TaskId) -> Iterator[int]:
