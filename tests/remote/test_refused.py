@@ -30,12 +30,16 @@ def refused(server: Server, task_id: str) -> str:
     return ended.stderr
 
 
+def running(task_id: str) -> bool:
+    return [one["State"] for one in containers(task_id)] == ["running"]
+
+
 def test_a_task_that_the_server_runs_itself_goes_on(server: Server) -> None:
     task_id = server.create(["sleep", "600"])
-    until(lambda: server.state(task_id) == "RUNNING")
+    until(lambda: running(task_id))
     assert "is not for workers that come for it" in refused(server, task_id)
     assert (server.home / "work" / task_id / "1").exists()
-    assert [one["State"] for one in containers(task_id)] == ["running"]
+    assert running(task_id)
     server.cancel(task_id)
 
 
