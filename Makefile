@@ -18,9 +18,9 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),Stamp,initialize,finalize,__call__
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),intercept_service,CreateTask,GetTask,ListTasks,CancelTask,GetServiceInfo
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),WriteEvent,ListNodes,GetNode,PutNode,DeleteNode
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),service_info,__getattr__
-# Until workers and accounts come through the doors:
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),demand_attempt,authorization,identify,credentials
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_node,worker_token
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),worker_token
+# Until nodes come:
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_node
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check proto test faults proof demo bench soak lock clean
