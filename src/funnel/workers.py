@@ -1,5 +1,6 @@
 """Putting a worker together that runs by itself, or away from its server."""
 
+import base64
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from msgspec.structs import replace as replace_value
 from funnel.api.ending import ended_by_signals
 from funnel.app import Opening, deployment_of, now
 from funnel.config import Config
+from funnel.config.sections import Credential
 from funnel.core.attempts import asked
 from funnel.core.error import Fenced, FunnelError, Invalid, InvalidTransition, NotFound
 from funnel.core.task import Spec, Task, TaskId
@@ -102,7 +104,7 @@ def _link(config: Config, task_id: TaskId, environ: Mapping[str, str]) -> Link:
     rpc, work_dir = config.rpc_client, Path(config.worker.work_dir)
     server = Server(
         address=plain(rpc.server_address),
-        metadata=_credentials(environ),
+        metadata=credentials(rpc.credential, environ),
         credentials=credentials_for(
             rpc.server_address,
             ca_file=rpc.tls.ca_file,
@@ -125,12 +127,15 @@ def _unsaid(work_dir: Path, task_id: TaskId, fence: int) -> Path:
     return Path(work_dir, task_id, str(fence), "private", "unsaid").absolute()
 
 
-def _credentials(environ: Mapping[str, str]) -> Sequence[tuple[str, str]]:
-    """From where no list of processes shows it."""
+def credentials(user: Credential, environ: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """From where no list of processes shows it; a token goes before a password."""
     token = environ.get(IN_VARIABLE, "")
     if not token and (path := environ.get(IN_FILE)):
         try:
             token = Path(path).read_text().strip()
         except OSError as error:
             raise FunnelError(f"{IN_FILE} {path} cannot be read: {error.strerror}") from error
+    if not token and user.user:
+        pair = base64.b64encode(f"{user.user}:{user.password.reveal()}".encode()).decode()
+        return (("authorization", f"Basic {pair}"),)
     return (("authorization", f"Bearer {token}"),) if token else ()

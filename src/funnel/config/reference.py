@@ -65,7 +65,6 @@ NOT_YET: Final[Names] = _names(
     Plugins=_names("Path Params"),
     Scheduler=_names("ScheduleRate ScheduleChunk NodePingTimeout NodeInitTimeout NodeDeadTimeout"),
     Node=_names("ID Timeout UpdateRate Metadata", Resources=QUANTITIES),
-    RPCClient=_names(Credential=CREDENTIAL),
     Logger=_names(
         JsonFormat=_names("DisableTimestamp TimestampFormat"),
         TextFormat=_names(

@@ -9,6 +9,7 @@ from msgspec import Meta
 from funnel.auth.settings import BasicCredential, OidcAuth, ProxyAuth
 from funnel.config.shape import display
 from funnel.core.access import ForeignTask, TaskAccess
+from funnel.core.secret import Secret
 from funnel.core.value import Amount, Some, Value
 from funnel.service.feed import Start
 
@@ -117,12 +118,23 @@ class ClientTLS(Value, kw_only=True, rename=display):
     """Its key, without a password."""
 
 
+class Credential(Value, kw_only=True, rename=display):
+    """An administrator, for workers without a token."""
+
+    user: str = ""
+    password: Secret = Secret("")
+    """As it is, not its hash."""
+    admin: bool = False
+    """Taken for the sake of old files: the server knows who is one."""
+
+
 class RPCClient(Value, kw_only=True, rename=display):
     """How workers that are away from the server reach it."""
 
     server_address: str = ""
     """host:port, or https://host:port for TLS; empty: Server.HostName and Server.RPCPort."""
     tls: ClientTLS = ClientTLS()
+    credential: Credential = Credential()
     timeout: timedelta | None = timedelta(seconds=60)
     """For one call; a negative one, or disabled, waits for ever."""
     max_retries: int = 10
