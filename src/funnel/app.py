@@ -35,7 +35,7 @@ from funnel.logs import set_up
 from funnel.metrics import Metrics
 from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
-from funnel.service.attendance import MOST, Attendance
+from funnel.service.attendance import MOST, TOKEN_LASTS, Attendance
 from funnel.service.callers import Callers
 from funnel.service.dispatch import Dispatch
 from funnel.service.feed import begun
@@ -216,6 +216,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             terms=config.remote_workers.terms,
             now=now,
             queue=config.compute if find("compute", config.compute).remote else "",
+            token=lambda task, fence: tokens.of_worker(task, fence, TOKEN_LASTS).reveal(),
         )
         sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
         retention = Retention(database, config.server.task_retention)

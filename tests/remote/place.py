@@ -40,6 +40,9 @@ class Place:
         self.folder = folder
         self.terms = LONG
         self.caller: Caller = ANYONE
+        self.token: Callable[[TaskId, int], str] | None = None
+        self.shown: list[str] = []
+        """What workers have shown that were let in."""
         self.port = 0
 
     @asynccontextmanager
@@ -51,9 +54,18 @@ class Place:
             terms=self.terms,
             now=lambda: EPOCH,
             queue=QUEUE,
+            token=self.token,
         )
         server = aio.server(options=[("grpc.so_reuseport", 0)])
         servicer: Any = WorkerServicer(attendance, lambda: self.caller)
+        work = servicer.Work
+
+        async def seen(reports: Any, context: Any) -> None:
+            said = dict(context.invocation_metadata())
+            self.shown.append(str(said.get("authorization", "")))
+            await work(reports, context)
+
+        servicer.Work = seen
         add_WorkerServiceServicer_to_server(servicer, server)
         self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
         await server.start()

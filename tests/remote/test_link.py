@@ -304,3 +304,19 @@ async def test_after_a_restart_each_worker_has_a_whole_lease(place: Place) -> No
         await place.until_holding(attendance, 1)
         await place.until_attempt(task_id, 2)
         await place.until_holding(attendance, 0)
+
+
+async def test_a_worker_gets_another_token_before_the_one_it_has_is_over(place: Place) -> None:
+    """Only who has come with one, and for the attempt that it was for."""
+    task_id = await place.create()
+    place.token = lambda task_id, fence: f"{task_id}/{fence}"
+    async with AsyncExitStack() as stack:
+        async with place.server():
+            link = await stack.enter_async_context(place.link(task_id))
+            assert place.shown == [""]
+        place.caller = Caller(name="", kind=Kind.WORKER, task_id=task_id, fence=1)
+        for texts in (["one"], ["two"]):
+            async with place.server():
+                heard = (await place.database.progress(task_id)).heard
+                await link.append(notes(task_id, heard + 1, *texts))
+    assert place.shown == ["", "", f"Bearer {task_id}/1"]

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from dataclasses import replace as replace_field
 from itertools import islice
 from math import inf
 from typing import Final
@@ -245,6 +246,7 @@ class Link:
             self._told(order.refused)
             raise error_of(order.refused)
         self._refuse_when_over()
+        self._take_token(order)
         created, progress = read_assignment(order.assigned.created, order.assigned.progress)
         self._terms = Terms(lease=order.assigned.lease, grace=order.assigned.grace)
         self._hello.fence = progress.fence
@@ -257,12 +259,19 @@ class Link:
     async def _ask(self, call: Call, report: pb.Report) -> pb.Order:
         sent = self._clock()
         order = await call.ask(report, self._terms.lease * SILENT)
+        self._take_token(order)
         took = self._clock() - sent
         self._size = (
             min(self._size * 2, BIGGEST) if took < MOMENT else max(self._size // 2, SMALLEST)
         )
         self._renewed(sent)
         return order
+
+    def _take_token(self, order: pb.Order) -> None:
+        """For the next connection, by which the one before may be over."""
+        if order.token:
+            shown = (("authorization", f"Bearer {order.token}"),)
+            self._server = replace_field(self._server, metadata=shown)
 
     async def _said(self, call: Call, saying: Saying) -> pb.Order:
         body, start = written(saying.batch.events), 0

@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 MOST: Final = 10_000
 """Workers that may be connected at once."""
 
+TOKEN_LASTS: Final = timedelta(days=1)
+"""Those that workers get while they are connected; another comes when half of it is over."""
+
 Key: TypeAlias = tuple[TaskId, int]
 
 
@@ -77,6 +80,8 @@ class Attendance:
     now: Clock
     queue: str
     """The backend whose workers are away; empty where there is none."""
+    token: Callable[[TaskId, int], str] | None = None
+    """Makes one for a worker that was let in with one, before that is over."""
     clock: Callable[[], float] = time.monotonic
     luck: Callable[[], float] = chance
     _leases: dict[Key, Lease] = field(default_factory=dict[Key, Lease])

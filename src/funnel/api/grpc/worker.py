@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from grpc import aio
 
-from funnel.core.access import Caller
+from funnel.core.access import Caller, Kind
 from funnel.core.error import Denied, Fenced, FunnelError, Gap, Invalid, InvalidTransition, NotFound
 from funnel.core.task import TaskId
-from funnel.service.attendance import Attendance
+from funnel.service.attendance import TOKEN_LASTS, Attendance
 from funnel.service.hold import Given, Hold
 from funnel.service.together import first_of
 from funnel.wire.attempt import LARGEST, PROTOCOL, read_events, written
@@ -47,7 +49,7 @@ class WorkerServicer:
         """Until the worker goes, or has been told that its attempt is over and is silent."""
         caller = self._caller()
         reports: Reports = aiter(request_iterator)
-        connection = Connection(context)
+        connection = Connection(context, self._badge(caller))
         first = await _next(reports, FIRST)
         if first is None:
             return
@@ -69,6 +71,12 @@ class WorkerServicer:
         del assigned
         await first_of(connection.serve(reports, hold, terms.lease), connection.tell_over(hold))
 
+    def _badge(self, caller: Caller) -> Callable[[], str] | None:
+        """What makes another token, for a worker that has shown one."""
+        if self._attendance.token is None or caller.kind is not Kind.WORKER:
+            return None
+        return partial(self._attendance.token, caller.task_id, caller.fence)
+
     async def _taken(self, caller: Caller, hello: pb.Hello) -> Given:
         if hello.protocol != PROTOCOL:
             raise Invalid(f"this server speaks protocol {PROTOCOL}, not {hello.protocol}")
@@ -80,12 +88,17 @@ class WorkerServicer:
 class Connection:
     """What is sent to one worker, one thing after the other."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, badge: Callable[[], str] | None) -> None:
         self._context = context
+        self._badge = badge
+        self._due = 0.0
         self._turn = asyncio.Lock()
 
     async def answer(self, number: int, **what: Any) -> None:
         async with self._turn:
+            if self._badge and "refused" not in what and time.monotonic() >= self._due:
+                what["token"] = self._badge()
+                self._due = time.monotonic() + TOKEN_LASTS.total_seconds() / 2
             await self._context.write(pb.Order(number=number, **what))
 
     async def serve(self, reports: Reports, hold: Hold, patience: float) -> None:

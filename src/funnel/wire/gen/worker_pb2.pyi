@@ -154,8 +154,11 @@ class Order(_message.Message):
     ASSIGNED_FIELD_NUMBER: _builtins.int
     KEPT_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """The report that it answers; 0: none."""
+    token: _builtins.str
+    """If not empty, a worker that connects again shows this token instead of the one it has."""
     @_builtins.property
     def assigned(self) -> Global___Assigned: ...
     @_builtins.property
@@ -169,10 +172,11 @@ class Order(_message.Message):
         assigned: Global___Assigned | None = ...,
         kept: Global___Kept | None = ...,
         refused: Global___Refused | None = ...,
+        token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "kept", b"kept", "refused", b"refused", "what", b"what"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "kept", b"kept", "number", b"number", "refused", b"refused", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned", "kept", b"kept", "number", b"number", "refused", b"refused", "token", b"token", "what", b"what"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["assigned", "kept", "refused"]  # noqa: Y015
     _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
