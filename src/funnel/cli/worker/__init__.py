@@ -7,6 +7,8 @@ worker = LazyGroup(
     help="Run one task here, of a server or without one.",
     lazy={
         "run": Lazy("funnel.cli.worker.run:run", "Run one task and print what it prints."),
-        "token": Lazy("funnel.cli.worker.token:worker_token", "Print a token for the worker of one attempt."),
+        "token": Lazy(
+            "funnel.cli.worker.token:worker_token", "Print a token for the worker of one attempt."
+        ),
     },
 )
