@@ -212,6 +212,24 @@ async def test_calls_have_a_limit_and_who_comes_later_is_told_to_come_again() ->
         await until_found(tes)
 
 
+async def test_who_need_not_be_known_takes_no_place_of_others(database: Database) -> None:
+    limits = replace(LIMITS, calls=10, strangers=2)
+    async with channel(door(database, limits=limits)) as wire:
+        watching = [health(wire).Watch(HealthCheckRequest()) for _ in range(2)]
+        for one in watching:
+            assert (await one.read()).status == SERVING
+        for _ in range(20):
+            refused = await over_grpc(health(wire).Watch(HealthCheckRequest()).read())
+            assert refused.code == "RESOURCE_EXHAUSTED"
+        tes = TaskServiceStub(wire)
+        assert (await over_grpc(tes.ListTasks(pb.ListTasksRequest()))).code == "OK"
+        for one in watching:
+            one.cancel()
+        async with asyncio.timeout(10):
+            while (await over_grpc(health(wire).Check(HealthCheckRequest()))).code != "OK":
+                pass
+
+
 async def until_found(tes: "TaskServiceAsyncStub") -> None:
     """A place is free again once a call has gone."""
     async with asyncio.timeout(10):

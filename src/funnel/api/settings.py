@@ -12,6 +12,8 @@ class Limits(Value, kw_only=True):
     """Bytes of one gRPC message that comes."""
     calls: int = 1000
     """gRPC calls at once, streams included; who comes then is told to come again."""
+    strangers: int = 100
+    """gRPC calls at once of who need not say who they are, so that they take nobody's place."""
     ping_seconds: float = 10.0
     """At least between two pings of a gRPC client; the reference's pings every 20 seconds."""
     body: int = 4 * 1024 * 1024

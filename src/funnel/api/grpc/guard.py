@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from inspect import isasyncgenfunction
 from typing import Any, TypeAlias
 
@@ -14,10 +14,10 @@ from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
 from funnel.api.admission import Room
 from funnel.api.errors import BROKEN, NoAnswer, TooSlow
-from funnel.api.grpc.entrance import STOPPING, Entrance
+from funnel.api.grpc.entrance import OPEN, STOPPING, Entrance
 from funnel.api.grpc.faults import code_of, refuse
 from funnel.api.settings import Limits
-from funnel.core.error import FunnelError, Invalid, Unavailable
+from funnel.core.error import Busy, FunnelError, Invalid, Unavailable
 from funnel.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ class Guard(ServerInterceptor):
         self._room = Room(limits.bodies)
         self._guarded: dict[str, Handler] = {}
         self._streams = set[asyncio.Task[Any] | None]()
+        self._strangers = 0
         self._ended = False
 
     async def intercept_service(
@@ -140,13 +141,28 @@ class Guard(ServerInterceptor):
         finally:
             self._streams.discard(task)
 
+    @contextmanager
+    def _place(self, method: str) -> Generator[None]:
+        """Raises `Busy` where strangers have all of theirs."""
+        if method not in OPEN:
+            yield
+            return
+        if self._strangers >= self._limits.strangers:
+            raise Busy("too many ask for the health of this server; try again later")
+        self._strangers += 1
+        try:
+            yield
+        finally:
+            self._strangers -= 1
+
     @asynccontextmanager
     async def _answering(self, method: str, context: Context) -> AsyncGenerator[None]:
         """Lets in who may, says what went wrong, and counts the call in any case."""
         code = grpc.StatusCode.CANCELLED
         try:
             await self.entrance.let_in(method, context)
-            yield
+            with self._place(method):
+                yield
             code = grpc.StatusCode.OK
         except AbortError:
             code = context.code()
