@@ -2,36 +2,24 @@
 
 import asyncio
 import fcntl
-import gc
 import hashlib
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any
 
-from msgspec.structs import replace as replace_value
-
-from funnel.api.ending import ended_by_signals
-from funnel.api.http import HttpDoor, Inside, make_api
-from funnel.api.listen import Door, connections_allowed, listen
-from funnel.api.settings import LIMITS, Connections, Limits
-from funnel.api.tls import Certificates, certificates_of
+from funnel.api.listen import connections_allowed
 from funnel.auth.keys import read_or_make
 from funnel.auth.tokens import Tokens
 from funnel.config import Config
 from funnel.config import Server as ServerSettings
-from funnel.config.exposure import refuse_exposed
 from funnel.core.error import Unavailable
-from funnel.core.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
 from funnel.database import sqlite
-from funnel.logs import set_up
 from funnel.metrics import Metrics
 from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
@@ -54,8 +42,6 @@ from funnel.storage.router import Router
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY = timedelta(minutes=1)
-GARBAGE: Final = 20_000
-"""Objects made and not freed, until the collector looks."""
 RETENTION_EVERY = timedelta(seconds=10)
 
 
@@ -162,14 +148,6 @@ class Opening:
         return worker, runtime
 
 
-class RpcDoor(Protocol):
-    """`funnel.api.grpc.door.GrpcDoor`."""
-
-    def listen(self, host: str, port: int) -> int: ...
-    def stop(self) -> None: ...
-    async def serve(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """A running server but for its doors."""
@@ -210,26 +188,19 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             now=now,
         )
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
-        attendance = Attendance(
-            known=database,
-            hub=Hub(database, most=MOST),
-            terms=config.remote_workers.terms,
-            now=now,
-            queue=config.compute if find("compute", config.compute).remote else "",
-            token=lambda task, fence: tokens.of_worker(task, fence, TOKEN_LASTS).reveal(),
-        )
+        attendance = _attendance(config, database, tokens)
         sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
         retention = Retention(database, config.server.task_retention)
         sinks = {name: await opening.open("sink", name) for name in config.event_writers}
         deliveries = await begun(database, sinks, opening.host.metrics, config.events_from)
-        loops = (
-            *(asyncio.create_task(one.forever()) for one in deliveries),
-            asyncio.create_task(watch.forever()),
-            asyncio.create_task(dispatch.forever()),
-            asyncio.create_task(attendance.forever()),
-            asyncio.create_task(retention.forever(RETENTION_EVERY)),
-            asyncio.create_task(sweep.forever(SWEEP_EVERY)),
-            asyncio.create_task(clear_forever(worker, SWEEP_EVERY)),
+        loops = _begun(
+            *(one.forever() for one in deliveries),
+            watch.forever(),
+            dispatch.forever(),
+            attendance.forever(),
+            retention.forever(RETENTION_EVERY),
+            sweep.forever(SWEEP_EVERY),
+            clear_forever(worker, SWEEP_EVERY),
         )
         stack.push_async_callback(_stop, *loops)
         yield Parts(
@@ -249,149 +220,27 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         )
 
 
+def _attendance(config: Config, database: Database, tokens: Tokens) -> Attendance:
+    return Attendance(
+        known=database,
+        hub=Hub(database, most=MOST),
+        terms=config.remote_workers.terms,
+        now=now,
+        queue=config.compute if find("compute", config.compute).remote else "",
+        token=lambda task, fence: tokens.of_worker(task, fence, TOKEN_LASTS).reveal(),
+    )
+
+
+def _begun(*loops: Coroutine[Any, Any, None]) -> tuple[asyncio.Task[None], ...]:
+    return tuple(map(asyncio.create_task, loops))
+
+
 async def _stop(*loops: asyncio.Task[None]) -> None:
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
 
 
-async def serve(config: Config) -> None:
-    """
-    Run the server until SIGTERM or SIGINT; containers are left running for the next start.
-
-    Raises `Unavailable` when the database cannot keep anything any more.
-    """
-    set_up(
-        level=config.logger.level,
-        formatter=config.logger.formatter,
-        output_file=config.logger.output_file,
-    )
-    with ended_by_signals() as ending:
-        sockets = listen(config.server.host_name, config.server.http_port)
-        reached = [str(one.getsockname()[0]) for one in sockets]
-        tls = config.server.tls
-        async with (
-            certificates_of(tls.cert_file, tls.key_file, tls.client_ca_file) as certificates,
-            server(config) as parts,
-        ):
-            refuse_exposed(config.server, reached, has_accounts=parts.callers.are_known)
-            host, info = config.server.host_name, _info(parts)
-            limits = _connections(config.server)
-            door = Door(_api(parts, info), limits, parts.hub.close, certificates)
-            rpc_door = _rpc_door(parts, info, certificates)
-            rpc_port = rpc_door.listen(host, config.server.rpc_port)
-            scheme = "https" if certificates else "http"
-            log.info("serving TES at %s://%s:%d", scheme, host, sockets[0].getsockname()[1])
-            log.info("serving gRPC at %s:%d", host, rpc_port)
-            _tire_less()
-            doors = {door.stop: door.serve(sockets), rpc_door.stop: rpc_door.serve()}
-            await _until_broken(doors, parts, ending)
-
-
-def _tire_less() -> None:
-    """
-    Let the collector of cycles pass over what stays for good, and look less often for others.
-
-    Requests and tasks leave next to none, and it would look through thousands of them each time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE, 20, 20)
-
-
-async def _until_broken(
-    doors: Mapping[Callable[[], None], Coroutine[Any, Any, None]],
-    parts: Parts,
-    ending: asyncio.Event,
-) -> None:
-    """
-    Serve at all doors, each with what stops it.
-
-    A server that can keep nothing, or whose loops do not run, is better started anew.
-    """
-    serving = [asyncio.create_task(door) for door in doors.values()]
-    broken = asyncio.create_task(parts.database.broken())
-    asked = asyncio.create_task(ending.wait())
-    await asyncio.wait({*serving, broken, asked, *parts.loops}, return_when=asyncio.FIRST_COMPLETED)
-    for stop in doors:
-        stop()
-    await asyncio.gather(*serving)
-    asked.cancel()
-    for loop in parts.loops:
-        if loop.done():
-            loop.result()
-    if broken.done():
-        raise Unavailable(broken.result())
-    broken.cancel()
-
-
 def _waiting(settings: ServerSettings) -> int:
     """Requests that may wait for news; the other connections are there for the rest."""
     return max(1, connections_allowed(settings.max_connections) * 3 // 4)
-
-
-def _connections(settings: ServerSettings) -> Connections:
-    most = connections_allowed(settings.max_connections)
-    if most < settings.max_connections:
-        log.warning("only %d connections: the system allows no more open files", most)
-    return Connections(
-        most=most,
-        header_seconds=settings.header_timeout.total_seconds(),
-        idle_seconds=settings.idle_timeout.total_seconds(),
-    )
-
-
-def _info(parts: Parts) -> ServiceInfo:
-    name = parts.config.server.service_name
-    return ServiceInfo(
-        id="org.ga4gh.funnel",
-        name=name,
-        type=TES_TYPE,
-        organization=Organization(name=name, url=TES_DOCUMENTATION),
-        version=version("funnel-tes"),
-        storage=parts.storage.roots(),
-        backend_parameters=tuple(sorted(parts.backend.parameters)),
-        description="Funnel runs tasks in containers.",
-        documentation_url=TES_DOCUMENTATION,
-    )
-
-
-def _api(parts: Parts, info: ServiceInfo) -> HttpDoor:
-    return make_api(
-        Inside(
-            tasks=parts.tasks,
-            callers=parts.callers,
-            database=parts.database,
-            hub=parts.hub,
-            info=info,
-            metrics=parts.metrics,
-        ),
-        _limits(parts.config.server),
-    )
-
-
-def _rpc_door(parts: Parts, info: ServiceInfo, certificates: Certificates | None) -> RpcDoor:
-    """Loaded here, since gRPC takes its time and a worker without a server needs none."""
-    # What we fork becomes another program at once; gRPC would write a line for each of them.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    grpc, limits = import_module("funnel.api.grpc.services"), _limits(parts.config.server)
-    door: RpcDoor = grpc.make_door(
-        grpc.make_services(parts.tasks, parts.database, parts.attendance, info, limits),
-        let_in=parts.callers.let_in,
-        metrics=parts.metrics,
-        limits=limits,
-        certificates=certificates,
-    )
-    return door
-
-
-def _limits(settings: ServerSettings) -> Limits:
-    return replace_value(
-        LIMITS,
-        creates=settings.max_creates,
-        calls=settings.max_calls,
-        message=settings.max_message_size,
-        body_seconds=settings.body_timeout.total_seconds(),
-        no_store=settings.disable_http_cache,
-        open_metrics=settings.open_metrics,
-    )

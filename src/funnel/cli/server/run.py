@@ -5,10 +5,10 @@ import asyncio
 import click
 import uvloop
 
-from funnel.app import serve
 from funnel.cli.settings import SettingsCommand
 from funnel.cli.words import config_option
 from funnel.config import Config
+from funnel.serving import serve
 
 
 @click.command("run", cls=SettingsCommand)
