@@ -180,13 +180,8 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         watch = Watch(runtime, opening.host.metrics)
         opening.host = replace(opening.host, tasks=database, run_attempt=watch.gated(worker.run))
         backend: Backend = await opening.open("compute", config.compute)
-        submit = Submit(
-            database,
-            queue=config.compute,
-            parameters=backend.parameters,
-            new_id=ids(now),
-            now=now,
-        )
+        known = backend.parameters
+        submit = Submit(database, queue=config.compute, parameters=known, new_id=ids(now), now=now)
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
         attendance = _attendance(config, database, tokens)
         sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)

@@ -181,7 +181,7 @@ SENT: Mapping[str, Any] = {
             "stdin": "/in",
             "stdout": "/out",
             "stderr": "/err",
-            "workdir": "/work",
+            "workdir": "/data",
         }
     ],
     "inputs": [
