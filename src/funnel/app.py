@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from funnel.auth.keys import read_or_make
 from funnel.auth.tokens import Tokens
 from funnel.config import Config
 from funnel.config import Server as ServerSettings
+from funnel.config.exposure import refuse_exposed
 from funnel.core.error import Unavailable
 from funnel.database import sqlite
 from funnel.metrics import Metrics
@@ -167,14 +168,19 @@ class Parts:
 
 
 @asynccontextmanager
-async def server(config: Config) -> AsyncGenerator[Parts]:
-    """Everything the server is made of, opened in order, working, and closed in reverse."""
+async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts]:
+    """
+    Everything the server is made of, opened in order, working, and closed in reverse.
+
+    It is `reached` at these addresses. Raises `Invalid` where that is not safe.
+    """
     async with AsyncExitStack() as stack:
         stack.enter_context(_held_work_dir(Path(config.worker.work_dir)))
         tokens = Tokens(read_or_make(keys_of(config)), now)
         opening = Opening(stack, config)
         database: Database = await opening.open("database", config.database)
         callers = await opening.callers(tokens)
+        refuse_exposed(config.server, reached, has_accounts=callers.are_known)
         storage = await opening.storage()
         worker, runtime = await opening.worker(database, storage)
         watch = Watch(runtime, opening.host.metrics)
@@ -185,7 +191,6 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
         attendance = _attendance(config, database, tokens)
         sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
-        retention = Retention(database, config.server.task_retention)
         sinks = {name: await opening.open("sink", name) for name in config.event_writers}
         deliveries = await begun(database, sinks, opening.host.metrics, config.events_from)
         loops = _begun(
@@ -193,7 +198,7 @@ async def server(config: Config) -> AsyncGenerator[Parts]:
             watch.forever(),
             dispatch.forever(),
             attendance.forever(),
-            retention.forever(RETENTION_EVERY),
+            Retention(database, config.server.task_retention).forever(RETENTION_EVERY),
             sweep.forever(SWEEP_EVERY),
             clear_forever(worker, SWEEP_EVERY),
         )

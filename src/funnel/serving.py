@@ -19,7 +19,6 @@ from funnel.api.tls import Certificates, certificates_of
 from funnel.app import Parts, server
 from funnel.config import Config
 from funnel.config import Server as ServerSettings
-from funnel.config.exposure import refuse_exposed
 from funnel.core.error import Unavailable
 from funnel.core.info import TES_DOCUMENTATION, TES_TYPE, Organization, ServiceInfo
 from funnel.logs import set_up
@@ -55,9 +54,8 @@ async def serve(config: Config) -> None:
         tls = config.server.tls
         async with (
             certificates_of(tls.cert_file, tls.key_file, tls.client_ca_file) as certificates,
-            server(config) as parts,
+            server(config, reached) as parts,
         ):
-            refuse_exposed(config.server, reached, has_accounts=parts.callers.are_known)
             host, info = config.server.host_name, _info(parts)
             limits = _connections(config.server)
             door = Door(_api(parts, info), limits, parts.hub.close, certificates)
