@@ -49,22 +49,24 @@ class Stopped(FunnelError):
     """The worker was stopped before it had begun."""
 
 
-async def run_worker(config: Config, spec: Spec) -> Task:
+async def run_worker(config: Config, spec: Spec) -> Ended:
     """
-    Run one task here, without any server; the task as it ended, with its logs.
+    Run one task here, without any server; with its logs. To stop the worker cancels the task.
 
     Raises `Invalid` for backend parameters that cannot be read.
     """
     asked(spec.resources.backend_parameters)
-    async with AsyncExitStack() as stack:
-        opening = Opening(stack, config)
-        solo = Solo(ids(now)(), spec, now)
-        # A server on the same work directory must not take its containers for leftovers.
-        opening.host = replace(opening.host, deployment=solo.task_id)
-        worker, runtime = await opening.worker(solo, await opening.storage())
-        # A server waits for the engine; here somebody waits for us, and shall know why.
-        await runtime.describe()
-        return await solo.run(worker.run)
+    with ended_by_signals("what runs is stopped") as stop:
+        async with AsyncExitStack() as stack:
+            opening = Opening(stack, config)
+            solo = Solo(ids(now)(), spec, now)
+            # A server on the same work directory must not take its containers for leftovers.
+            opening.host = replace(opening.host, deployment=solo.task_id)
+            worker, runtime = await opening.worker(solo, await opening.storage())
+            # A server waits for the engine; here somebody waits for us, and shall know why.
+            await runtime.describe()
+            await first_of(stop.wait(), solo.run(worker.run))
+            return Ended(solo.task, stop.is_set())
 
 
 async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[str, str]) -> Ended:

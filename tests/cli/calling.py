@@ -92,9 +92,9 @@ class Process:
         assert self._process.stderr
         return self._process.stderr.readline().rstrip("\n")
 
-    def interrupt(self) -> None:
-        """What Ctrl-C does."""
-        self._process.send_signal(signal.SIGINT)
+    def interrupt(self, how: signal.Signals = signal.SIGINT) -> None:
+        """What Ctrl-C does, or another."""
+        self._process.send_signal(how)
 
     def end(self) -> Answer:
         """What is left of its output, when it has ended."""

@@ -1,9 +1,11 @@
 import base64
 import json
+import signal
 from pathlib import Path
 
 import pytest
-from calling import Call
+from calling import Call, Process
+from running import containers, until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -27,3 +29,21 @@ def test_a_worker_prints_the_task_as_it_ended(call: Call, tmp_path: Path) -> Non
     assert answer.json["state"] == "COMPLETE"
     assert answer.json["logs"][0]["logs"][0]["stdout"] == "hello\n"
     assert answer.json["logs"][0]["logs"][0]["exitCode"] == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_stopped_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    work = tmp_path / "work"
+    words = ("-b", encoded("sleep", "600"), "--Worker.StopGrace=1s", "--output", "json")
+    process = Process(0, "worker", "run", "--Worker.WorkDir", str(work), *words)
+
+    def begun() -> bool:
+        names = [one.name for one in work.iterdir()] if work.exists() else []
+        return any(one["State"] == "running" for name in names for one in containers(name))
+
+    until(begun)
+    process.interrupt(how)
+    answer = process.end()
+    assert (answer.code, answer.json["state"]) == (143, "CANCELED"), answer.err
+    assert not containers(answer.json["id"])
+    assert not list(work.iterdir())

@@ -66,13 +66,13 @@ def run(
     )
     if task_id:
         ctx.exit(_for_server(config, TaskId(task_id), output))
-    task = asyncio.run(run_worker(config, _spec(which["file"], which["encoded"])))
+    ended = asyncio.run(run_worker(config, _spec(which["file"], which["encoded"])))
     if output == "json":
-        print_json(task)
+        print_json(ended.task)
     else:
-        _print(task)
-        click.echo(ending(task), err=True)
-    ctx.exit(exit_code(task))
+        _print(ended.task)
+        click.echo(ending(ended.task), err=True)
+    ctx.exit(_code(ended))
 
 
 def _for_server(config: Config, task_id: TaskId, output: str | None) -> int:
