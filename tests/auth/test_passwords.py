@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from funnel.auth.passwords import WAITING, Passwords, hashed, is_hash, matches
+from funnel.auth.passwords import EACH, WAITING, Passwords, hashed, is_hash, matches
 from funnel.core.error import Busy, Invalid
 
 PIKE = hashed("pike")
@@ -112,13 +112,36 @@ async def test_who_comes_while_too_many_wait_is_sent_away() -> None:
         return not go.wait(30)
 
     passwords = Passwords({"ann": PIKE}, slowly)
-    asked = [asyncio.create_task(passwords.are("ann", str(number))) for number in range(WAITING)]
+    asked = [
+        asyncio.create_task(passwords.are("ann", str(number), f"192.0.2.{number}"))
+        for number in range(WAITING)
+    ]
     await asyncio.sleep(0)
     with pytest.raises(Busy):
         await passwords.are("ann", "one more")
     go.set()
     assert await asyncio.gather(*asked) == [False] * WAITING
     assert not await passwords.are("ann", "one more")
+
+
+async def test_who_guesses_at_one_address_keeps_no_other_from_its_turn() -> None:
+    go = threading.Event()
+
+    def slowly(known: str, password: str) -> bool:
+        return go.wait(30) and matches(known, password)
+
+    passwords = Passwords({"ann": PIKE}, slowly)
+    guessed = [
+        asyncio.create_task(passwords.are(f"user {number}", "x", f"2001:db8::{number:x}"))
+        for number in range(2 * WAITING)
+    ]
+    right = asyncio.create_task(passwords.are("ann", "pike", "192.0.2.7"))
+    await asyncio.sleep(0)
+    go.set()
+    assert await right
+    answers = await asyncio.gather(*guessed, return_exceptions=True)
+    assert answers.count(False) == EACH
+    assert not await passwords.are("user 1", "x", "2001:db8::1")
 
 
 async def test_who_does_not_wait_for_the_answer_spoils_it_for_nobody() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -10,12 +11,15 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.exceptions import Argon2Error, InvalidHash
 
 from funnel.core.error import Busy, Invalid
+from funnel.core.reach import near
 
 HASH: Final = "$argon2id$"
 AT_ONCE: Final = 2
 """Hashes worked out at the same time; each takes memory (46 MiB) and a processor."""
 WAITING: Final = 64
 """Those that may wait for their turn."""
+EACH: Final = 16
+"""Those of one address, so that who guesses from there keeps nobody else from a turn."""
 MEMORY: Final = 1024 * 1024
 """KiB that one hash may take."""
 
@@ -75,23 +79,28 @@ class Passwords:
         """Digests of those that were right, or were given as plain text."""
         self._nobody = max(self._hashes.values(), key=_cost, default="")
         self._working: dict[bytes, asyncio.Future[bool]] = {}
+        self._places = Counter[str]()
+        """How many of them are of one address."""
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    async def are(self, user: str, password: str) -> bool:
-        """Whether it is the user's. Raises `Busy` where too many wait to be told."""
+    async def are(self, user: str, password: str, peer: str = "") -> bool:
+        """Whether it is the user's. Raises `Busy` where too many wait to be told, or of a peer."""
         digest = self._digest(user, password)
         if hmac.compare_digest(self._right.get(user, b""), digest):
             return True
         if not self._nobody:
             return False
-        return await self._found_out(digest, user, password)
+        return await self._found_out(digest, user, password, near(peer))
 
-    async def _found_out(self, digest: bytes, user: str, password: str) -> bool:
+    async def _found_out(self, digest: bytes, user: str, password: str, place: str) -> bool:
         """Those who say the same at the same time wait for the same answer."""
         if digest not in self._working:
-            if len(self._working) >= WAITING:
+            if len(self._working) >= WAITING or self._places[place] >= EACH:
                 raise Busy("too many logins are waiting; try again later")
-            self._working[digest] = asyncio.ensure_future(self._hash(digest, user, password))
+            working = asyncio.ensure_future(self._hash(digest, user, password))
+            self._places[place] += 1
+            self._working[digest] = working
+            working.add_done_callback(lambda _: self._leave(place))
         return await asyncio.shield(self._working[digest])
 
     async def _hash(self, digest: bytes, user: str, password: str) -> bool:
@@ -104,6 +113,11 @@ class Passwords:
             return is_right and user in self._hashes
         finally:
             del self._working[digest]
+
+    def _leave(self, place: str) -> None:
+        self._places[place] -= 1
+        if not self._places[place]:
+            del self._places[place]
 
     def _digest(self, user: str, password: str) -> bytes:
         said = f"{len(user)}:{user}:{password}".encode(errors="surrogatepass")

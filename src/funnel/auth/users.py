@@ -36,7 +36,7 @@ class Users:
         if scheme.lower() != "basic":
             return None
         user, password = _read(said)
-        if not await self._passwords.are(user, password):
+        if not await self._passwords.are(user, password, credentials.peer):
             raise Unauthenticated(REFUSED)
         return self._callers[user]
 

@@ -1,7 +1,7 @@
-"""Which addresses a request of ours may go to, when others may have a say in where it goes."""
+"""Where requests of ours may go, when others have a say in it, and where theirs come from."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -46,3 +46,20 @@ def _is_public(address: Address) -> bool:
 def _bare(address: Address) -> Address:
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
+
+
+def near(peer: str) -> str:
+    """
+    An address, or of IPv6 the network that one machine may have all of.
+
+    >>> near("192.0.2.7"), near("::ffff:192.0.2.7"), near("2001:db8:1:2:3:4:5:6"), near("")
+    ('192.0.2.7', '192.0.2.7', '2001:db8:1:2::', '')
+    """
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return peer
+    if not isinstance(address, IPv6Address):
+        return peer
+    network = IPv6Address(int(address) >> 64 << 64)
+    return str(address.ipv4_mapped or network)

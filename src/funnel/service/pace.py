@@ -4,13 +4,13 @@ import hashlib
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_address
 from math import ceil
 from time import monotonic
 
 from funnel.core.access import Caller, Kind, Operation
 from funnel.core.error import Busy
 from funnel.core.rate import LOGINS, Rate
+from funnel.core.reach import near
 from funnel.ports import Credentials
 from funnel.service.audit import audit
 from funnel.service.turnstile import Turnstile
@@ -70,23 +70,6 @@ def pace_of(calls: float, creates: float) -> Pace:
 
 def _rate(most: float) -> Rate | None:
     return Rate(most, burst=max(1.0, 10 * most)) if most else None
-
-
-def near(peer: str) -> str:
-    """
-    An address, or of IPv6 the network that one machine may have all of.
-
-    >>> near("192.0.2.7"), near("::ffff:192.0.2.7"), near("2001:db8:1:2:3:4:5:6"), near("")
-    ('192.0.2.7', '192.0.2.7', '2001:db8:1:2::', '')
-    """
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return peer
-    if not isinstance(address, IPv6Address):
-        return peer
-    network = IPv6Address(int(address) >> 64 << 64)
-    return str(address.ipv4_mapped or network)
 
 
 def user_of(credentials: Credentials) -> str:
