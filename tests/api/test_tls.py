@@ -303,6 +303,10 @@ def test_a_first_certificate_that_is_broken_is_refused(
         written(one, tmp_path)
     with pytest.raises(Invalid, match=r"cannot read .*nowhere\.pem: No such file"):
         load(Files(certificate=tmp_path / "nowhere.pem", key=tmp_path / "server.key"))
+    no_certificate = tmp_path / "text.pem"
+    no_certificate.write_text("text")
+    with pytest.raises(Invalid, match=r"are no certificate and its key: .*PEM"):
+        load(Files(certificate=no_certificate, key=tmp_path / "server.key"))
     authorities = tmp_path / "authorities.pem"
     authorities.write_bytes(b"")
     certificate, key = authority.issue().written(tmp_path)

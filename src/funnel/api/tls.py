@@ -103,7 +103,7 @@ def load(files: Files) -> Loaded:
     try:
         context = _context(files)
     except (OSError, ValueError) as error:
-        why = error.reason if isinstance(error, ssl.SSLError) else error
+        why = (error.reason if isinstance(error, ssl.SSLError) else None) or error
         raise Invalid(f"{_names(files)} are no certificate and its key: {why}") from None
     after = _contents(files)
     if before != after:
