@@ -30,3 +30,13 @@ def test_no_keys_are_made_where_there_is_no_server(call: Call, tmp_path: Path) -
     assert answer.code == 1
     assert "cannot read the keys in" in answer.err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("lasts", ["0", "-1h", "9000h", "100000000h"])
+def test_a_token_is_neither_over_at_once_nor_good_for_ever(
+    call: Call, tmp_path: Path, lasts: str
+) -> None:
+    read_or_make(tmp_path / "db.keys")
+    answer = call("worker", "token", "t1", "--lasts", lasts, "--SQLite.Path", str(tmp_path / "db"))
+    assert (answer.code, answer.out) == (1, "")
+    assert "is not between 1s and 8760h" in answer.err
