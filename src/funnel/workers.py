@@ -34,6 +34,7 @@ from funnel.wire.gen import worker_pb2 as pb
 LONGEST_TAIL: Final = 1 << 20
 """Bytes of a stream that are sent to a server at once; what is before them is left out."""
 NAME: Final = re.compile(r"[0-9A-Za-z_-]+")
+TOKEN: Final = re.compile(r"[!-~]+")
 IN_VARIABLE: Final = "FUNNEL_WORKER_TOKEN"
 IN_FILE: Final = "FUNNEL_WORKER_TOKEN_FILE"
 
@@ -131,12 +132,15 @@ def _unsaid(work_dir: Path, task_id: TaskId, fence: int) -> Path:
 
 def credentials(user: Credential, environ: Mapping[str, str]) -> Sequence[tuple[str, str]]:
     """From where no list of processes shows it; a token goes before a password."""
-    token = environ.get(IN_VARIABLE, "")
+    token = environ.get(IN_VARIABLE, "").strip()
     if not token and (path := environ.get(IN_FILE)):
         try:
-            token = Path(path).read_text().strip()
+            token = Path(path).read_text(errors="replace").strip()
         except OSError as error:
             raise FunnelError(f"{IN_FILE} {path} cannot be read: {error.strerror}") from error
+    if token and not TOKEN.fullmatch(token):
+        # gRPC would take it for a server that is out of reach, and try again.
+        raise FunnelError(f"{IN_VARIABLE} or {IN_FILE} holds something else than one token")
     if not token and user.user:
         pair = base64.b64encode(f"{user.user}:{user.password.reveal()}".encode()).decode()
         return (("authorization", f"Basic {pair}"),)

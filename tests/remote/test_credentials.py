@@ -41,3 +41,13 @@ def test_a_token_that_is_not_there_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "none"
     with pytest.raises(FunnelError, match=f"FUNNEL_WORKER_TOKEN_FILE {missing} cannot be read"):
         shown(tmp_path, {"FUNNEL_WORKER_TOKEN_FILE": str(missing)})
+
+
+@pytest.mark.parametrize("text", [b"one\ntwo", b"one two", "tökén".encode(), b"\xff"])
+def test_what_is_no_token_is_not_taken_for_a_server_out_of_reach(
+    tmp_path: Path, text: bytes
+) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(text)
+    with pytest.raises(FunnelError, match="something else than one token"):
+        shown(tmp_path, {"FUNNEL_WORKER_TOKEN_FILE": str(token)})
