@@ -20,7 +20,7 @@ OLD = "OCI runtime create failed: container_linux.go:380: starting container pro
 def test_a_command_that_is_not_there_is_127(words: str) -> None:
     error = cannot_start(words)
     assert error is not None
-    assert error.code == 127
+    assert error.exit_code == 127
     assert words in str(error)
 
 
@@ -39,7 +39,7 @@ def test_a_command_that_is_not_there_is_127(words: str) -> None:
 def test_a_command_that_cannot_be_run_is_126(words: str) -> None:
     error = cannot_start(words)
     assert error is not None
-    assert error.code == 126
+    assert error.exit_code == 126
 
 
 @pytest.mark.parametrize(
