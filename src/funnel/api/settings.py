@@ -11,7 +11,9 @@ class Limits(Value, kw_only=True):
     message: int = 4 * 1024 * 1024
     """Bytes of one gRPC message that comes."""
     calls: int = 1000
-    """gRPC calls at once, streams included; who comes then is told to come again."""
+    """gRPC calls of users at once, streams included; who comes then is told to come again."""
+    workers: int = 10_000
+    """Workers that are away and connected; they take no places of users."""
     strangers: int = 100
     """gRPC calls at once of who need not say who they are, so that they take nobody's place."""
     ping_seconds: float = 10.0

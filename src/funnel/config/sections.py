@@ -76,7 +76,7 @@ class Server(Value, kw_only=True, rename=display):
     max_creates: Some = 256
     """Creates that are worked on at once; others wait a second, or are told to come again."""
     max_calls: Some = 1000
-    """gRPC calls that are worked on at once, streams included; others are told to come again."""
+    """gRPC calls of users at once, streams included; others are told to come again."""
     max_message_size: Some = 4 * 1024 * 1024
     """Bytes of one gRPC message that a client may send."""
     max_call_rate: Amount = 0.0

@@ -50,7 +50,7 @@ class GrpcDoor:
         self._stopping = asyncio.Event()
         self._health = health.aio.HealthServicer()
         self._server = aio.server(
-            interceptors=[guard], options=options(limits), maximum_concurrent_rpcs=limits.calls
+            interceptors=[guard], options=options(limits), maximum_concurrent_rpcs=_all(limits)
         )
         self._names = [service.name for service in services]
         for service in services:
@@ -105,6 +105,11 @@ class GrpcDoor:
         if self._credentials is None:
             return self._server.add_insecure_port(address)
         return self._server.add_secure_port(address, self._credentials)
+
+
+def _all(limits: Limits) -> int:
+    """The guard counts each kind for itself; more than all of them are not even looked at."""
+    return limits.calls + limits.workers + limits.strangers
 
 
 def _addresses(host: str) -> list[str]:

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from enum import StrEnum
 from inspect import isasyncgenfunction
 from typing import Any, TypeAlias
 
@@ -14,9 +16,10 @@ from grpc.aio import AbortError, ServerInterceptor, ServicerContext
 
 from funnel.api.admission import Room
 from funnel.api.errors import BROKEN, NoAnswer, TooSlow
-from funnel.api.grpc.entrance import OPEN, STOPPING, Entrance
+from funnel.api.grpc.entrance import OPEN, OPERATIONS, STOPPING, Entrance
 from funnel.api.grpc.faults import code_of, refuse
 from funnel.api.settings import Limits
+from funnel.core.access import Operation
 from funnel.core.error import Busy, FunnelError, Invalid, Unavailable
 from funnel.metrics import Metrics
 
@@ -28,6 +31,14 @@ Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Find: TypeAlias = Callable[[grpc.HandlerCallDetails], Awaitable[Found]]
 Behaviour: TypeAlias = Callable[[Any, Any], Any]
 Read: TypeAlias = Callable[[bytes], Any]
+
+
+class Kind(StrEnum):
+    """Calls of one kind take no places of another's."""
+
+    STRANGER = "stranger"
+    WORKER = "worker"
+    USER = "user"
 
 
 class Guard(ServerInterceptor):
@@ -45,7 +56,12 @@ class Guard(ServerInterceptor):
         self._room = Room(limits.bodies)
         self._guarded: dict[str, Handler] = {}
         self._streams = set[asyncio.Task[Any] | None]()
-        self._strangers = 0
+        self._most = {
+            Kind.STRANGER: limits.strangers,
+            Kind.WORKER: limits.workers,
+            Kind.USER: limits.calls,
+        }
+        self._here = Counter[Kind]()
         self._ended = False
 
     async def intercept_service(
@@ -143,17 +159,15 @@ class Guard(ServerInterceptor):
 
     @contextmanager
     def _place(self, method: str) -> Generator[None]:
-        """Raises `Busy` where strangers have all of theirs."""
-        if method not in OPEN:
-            yield
-            return
-        if self._strangers >= self._limits.strangers:
-            raise Busy("too many ask for the health of this server; try again later")
-        self._strangers += 1
+        """Raises `Busy` where others of its kind have all places."""
+        kind = _kind(method)
+        if self._here[kind] >= self._most[kind]:
+            raise Busy(f"there are {self._most[kind]} calls of {kind}s already; try again later")
+        self._here[kind] += 1
         try:
             yield
         finally:
-            self._strangers -= 1
+            self._here[kind] -= 1
 
     @asynccontextmanager
     async def _answering(self, method: str, context: Context) -> AsyncGenerator[None]:
@@ -181,6 +195,12 @@ class Guard(ServerInterceptor):
             await context.abort(code, BROKEN.format(request_id))
         finally:
             self._metrics.called(method, code.name)
+
+
+def _kind(method: str) -> Kind:
+    if method in OPEN:
+        return Kind.STRANGER
+    return Kind.WORKER if OPERATIONS.get(method) is Operation.WORK else Kind.USER
 
 
 def _fault(method: str, error: Exception) -> FunnelError:
