@@ -218,7 +218,7 @@ async def test_a_worker_gets_no_attempt_but_its_own(place: Place, caller: str) -
         "node": Caller(name="node", kind=Kind.NODE),
     }[caller]
     async with place.server():
-        with pytest.raises(NotFound):
+        with pytest.raises(Denied):
             async with place.link(task_id):
                 pass
 

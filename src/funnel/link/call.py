@@ -33,6 +33,7 @@ REFUSED: Final[dict[int, type[FunnelError]]] = {
     pb.FENCED: Fenced,
     pb.ENDED: InvalidTransition,
     pb.GONE: NotFound,
+    pb.DENIED: Denied,
     pb.GAP: Gap,
     pb.INVALID: Invalid,
 }

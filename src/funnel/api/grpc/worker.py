@@ -32,7 +32,7 @@ REASONS: Final[Mapping[type[FunnelError], "pb.Reason.ValueType"]] = {
     Fenced: pb.FENCED,
     InvalidTransition: pb.ENDED,
     NotFound: pb.GONE,
-    Denied: pb.GONE,
+    Denied: pb.DENIED,
     Gap: pb.GAP,
     Invalid: pb.INVALID,
 }

@@ -31,11 +31,13 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     ENDED: _Reason.ValueType  # 3
     """The task has ended, or cannot take this step: stop."""
     GONE: _Reason.ValueType  # 4
-    """There is no such task, or not for this worker: stop."""
+    """There is no such task any more: stop."""
     GAP: _Reason.ValueType  # 5
     """Events before these are missing."""
     INVALID: _Reason.ValueType  # 6
     """The report cannot be read."""
+    DENIED: _Reason.ValueType  # 7
+    """The worker was let in for another attempt: it leaves what is there alone."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper): ...
 
@@ -47,11 +49,13 @@ FENCED: Reason.ValueType  # 2
 ENDED: Reason.ValueType  # 3
 """The task has ended, or cannot take this step: stop."""
 GONE: Reason.ValueType  # 4
-"""There is no such task, or not for this worker: stop."""
+"""There is no such task any more: stop."""
 GAP: Reason.ValueType  # 5
 """Events before these are missing."""
 INVALID: Reason.ValueType  # 6
 """The report cannot be read."""
+DENIED: Reason.ValueType  # 7
+"""The worker was let in for another attempt: it leaves what is there alone."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
