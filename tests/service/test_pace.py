@@ -9,6 +9,7 @@ from funnel.core.task import TaskId
 from funnel.ports import Credentials
 from funnel.service.callers import Callers
 from funnel.service.pace import Pace, pace_of
+from funnel.service.turnstile import MOST
 
 ANN, BOB = Caller(name="ann"), Caller(name="bob")
 WORKER = Caller(name="", kind=Kind.WORKER, task_id=TaskId("t1"), fence=1)
@@ -127,6 +128,14 @@ async def test_a_token_that_is_over_stops_itself_and_nobody_else(
     assert door.asked == asked
     await wrong(callers, bearer("another"), 1)
     assert await callers.caller_of(shown("ann", "right")) == ANN
+
+
+async def test_wrong_tokens_make_no_wrong_password_forgotten(callers: Callers) -> None:
+    await wrong(callers, shown("ann", "guess"), 10)
+    for number in range(MOST + 1):
+        await wrong(callers, bearer(f"junk {number}"), 1)
+    with pytest.raises(Busy):
+        await callers.caller_of(shown("ann", "right"))
 
 
 async def test_who_says_nothing_has_guessed_nothing(callers: Callers) -> None:

@@ -32,7 +32,8 @@ class Pace:
     ) -> None:
         self._calls = Turnstile(calls, clock) if calls else None
         self._creates = Turnstile(creates, clock) if creates else None
-        self._logins = Turnstile(LOGINS, clock)
+        self._passwords = Turnstile(LOGINS, clock)
+        self._tokens = Turnstile(LOGINS, clock)
 
     @property
     def is_limited(self) -> bool:
@@ -50,17 +51,22 @@ class Pace:
 
     def demand_login(self, credentials: Credentials) -> None:
         """Raises `Busy` for who was wrong too often; it may be right this time."""
-        if self._logins.is_quiet:
+        logins = self._logins(credentials)
+        if logins.is_quiet:
             return
-        if wait := self._logins.wait(_guess(credentials)):
+        if wait := logins.wait(_guess(credentials)):
             raise _too_much("too many wrong logins", wait)
 
     def refuse_login(self, credentials: Credentials, why: str) -> None:
         """Wrong once more."""
         user, peer = user_of(credentials), credentials.peer
         audit("login refused", user=user, peer=peer, why=why)
-        if self._logins.count(_guess(credentials)):
+        if self._logins(credentials).count(_guess(credentials)):
             audit("logins stopped", user=user, peer=peer)
+
+    def _logins(self, credentials: Credentials) -> Turnstile:
+        """So that many wrong tokens, which cost nothing, make nobody forget a wrong password."""
+        return self._passwords if user_of(credentials) else self._tokens
 
 
 def pace_of(calls: float, creates: float) -> Pace:
