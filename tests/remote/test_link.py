@@ -1,6 +1,7 @@
 """An attempt and its server: what is said is kept once, whatever happens to the connection."""
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -210,7 +211,10 @@ async def test_nothing_comes_in_that_is_not_a_workers_to_say(place: Place) -> No
 
 
 @pytest.mark.parametrize("caller", ["other task", "other attempt", "node"])
-async def test_a_worker_gets_no_attempt_but_its_own(place: Place, caller: str) -> None:
+async def test_a_worker_gets_no_attempt_but_its_own(
+    place: Place, caller: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "funnel.audit")
     task_id = await place.create()
     place.caller = {
         "other task": Caller(name="", kind=Kind.WORKER, task_id=TaskId("other"), fence=1),
@@ -221,6 +225,8 @@ async def test_a_worker_gets_no_attempt_but_its_own(place: Place, caller: str) -
         with pytest.raises(Denied):
             async with place.link(task_id):
                 pass
+    refused = [one.getMessage() for one in caplog.records if one.name == "funnel.audit"]
+    assert [one.partition(" ")[0] for one in refused] == ["refused"] * (caller != "node")
 
 
 async def test_tasks_of_the_servers_own_workers_are_not_given_away(place: Place) -> None:

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from funnel.core.access import Caller, Operation, demand, demand_attempt
+from funnel.core.access import Caller, Operation, demand
 from funnel.core.attempts import Asked, again, asked
 from funnel.core.ending import ended
 from funnel.core.error import (
@@ -33,6 +33,7 @@ from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.ports import Clock, Overview, Tasks
+from funnel.service.audit import demand_its_attempt
 from funnel.service.hold import Given, Hold, Lease
 from funnel.service.hub import Hub
 from funnel.service.jitter import chance, jittered
@@ -99,9 +100,9 @@ class Attendance:
         `InvalidTransition` for a task that has ended, and `Busy` for one that is not due yet.
         """
         demand(caller, Operation.WORK)
-        demand_attempt(caller, task_id, fence or None)
+        demand_its_attempt(caller, task_id, fence or None)
         created, progress = await self.known.created(task_id), await self.known.progress(task_id)
-        demand_attempt(caller, task_id, progress.fence)
+        demand_its_attempt(caller, task_id, progress.fence)
         self._check(progress, fence, holder)
         key = (task_id, progress.fence)
         wanted = asked(created.spec.resources.backend_parameters)

@@ -2,11 +2,12 @@
 
 from typing import Protocol
 
-from funnel.core.access import Caller, Kind, Operation, demand, demand_attempt
+from funnel.core.access import Caller, Kind, Operation, demand
 from funnel.core.event import Batch, Change, Printed
 from funnel.core.output import Place, rest
 from funnel.core.told import Tail, Told, continued, is_news
 from funnel.ports import Live, Tasks
+from funnel.service.audit import demand_its_attempt
 
 
 class Known(Tasks, Live, Protocol):
@@ -26,7 +27,7 @@ class EventService:
         """
         demand(caller, Operation.WRITE_EVENT)
         fence = caller.fence if caller.kind is Kind.WORKER else told.attempt + 1
-        demand_attempt(caller, told.task_id, fence)
+        demand_its_attempt(caller, told.task_id, fence)
         change = await self._change(told, fence)
         if change:
             await self._known.append(Batch(task_id=told.task_id, events=(change,), fence=fence))
