@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,17 @@ from running import Server
 # Machines are shared: how long an example takes says nothing about it.
 settings.register_profile("funnel", deadline=None)
 settings.load_profile("funnel")
+
+
+@pytest.fixture(autouse=True)
+def log_of_its_own() -> Iterator[None]:
+    """A program that a test runs in this process sends the log to streams that go with the test."""
+    root = logging.getLogger()
+    before = [*root.handlers]
+    yield
+    for one in [*root.handlers]:
+        if one not in before and type(one) in {logging.StreamHandler, logging.FileHandler}:
+            root.removeHandler(one)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,14 @@ PORTS = 3
 
 
 def free_ports() -> int:
-    """The first of as many free ports in a row as a broker may need."""
-    for first in range(21_000 + os.getpid() % 8000, 32_000, PORTS):
+    """
+    The first of as many free ports in a row as a broker may need.
+
+    Each process of the tests has ports of its own: that of a broker which is away stays free.
+    """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    start = 20_000 + process % 4 * 3_000
+    for first in range(start + os.getpid() % 900, start + 3_000 - PORTS, PORTS):
         try:
             for port in range(first, first + PORTS):
                 with socket.socket() as one:

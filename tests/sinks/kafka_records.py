@@ -24,8 +24,8 @@ async def records(broker: Broker, topic: str, count: int) -> list[Record]:
         topic, bootstrap_servers=broker.address, auto_offset_reset="earliest"
     )
     found: list[Record] = []
-    await consumer.start()
     try:
+        await consumer.start()
         while len(found) < count:
             for part in (await consumer.getmany(timeout_ms=5000)).values():
                 found += [_record(one) for one in part]
