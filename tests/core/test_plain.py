@@ -18,7 +18,7 @@ ORDINARY = Spec(
         Executor(
             image="quay.io/biocontainers/bwa:0.7.17",
             command=("bwa", "mem", "-t", "8", "/ref/hg38.fa"),
-            workdir="/work",
+            workdir="/vol",
             stdout="/out/aln.sam",
             env={"LC_ALL": "C"},
         ),

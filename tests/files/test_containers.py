@@ -73,11 +73,11 @@ async def test_files_are_written_straight_into_directories_of_the_image(attempt:
 
 
 async def test_a_workdir_may_lie_around_what_is_mounted(attempt: Attempt) -> None:
-    inputs = (Input(path="/work/in", content="x"),)
+    inputs = (Input(path="/vol/in", content="x"),)
     await attempt.stage(Spec(executors=(STEP,), inputs=inputs))
-    attempt.plan = with_workdir(attempt.plan, PurePosixPath(attempt.root), "/work")
+    attempt.plan = with_workdir(attempt.plan, PurePosixPath(attempt.root), "/vol")
     make_folders(attempt.plan, attempt.root)
-    said = run(attempt, "cat in; echo 1 >new; mv in other || echo kept", "--workdir=/work")
+    said = run(attempt, "cat in; echo 1 >new; mv in other || echo kept", "--workdir=/vol")
     assert said == "xkept\n"
 
 

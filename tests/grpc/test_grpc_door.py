@@ -338,6 +338,7 @@ async def test_a_port_that_is_taken_is_said(database: Database) -> None:
             door(database).listen("127.0.0.1", port)
 
 
+# S104: that a door listens at all addresses is what is tested.
 @pytest.mark.parametrize("host", ["localhost", "", "0.0.0.0", "127.0.0.1", "::1"])  # noqa: S104
 async def test_all_addresses_of_a_host_have_one_port(database: Database, host: str) -> None:
     opened = door(database)

@@ -34,7 +34,7 @@ from funnel.testing.build import EPOCH
 
 TASKS = 10_000 * EFFORT
 WHOLE = 100 * EFFORT
-ROOT = PurePosixPath("/work/t/1/root")
+ROOT = PurePosixPath("/vol/t/1/root")
 HOST = Host(now=lambda: EPOCH, deployment="here")
 OCI = re.compile(
     r"((?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"

@@ -146,11 +146,11 @@ async def test_an_image_that_is_missing_is_a_system_error(bench: Bench) -> None:
 
 async def test_a_workdir_that_the_image_lacks_is_made(bench: Bench, programs: Programs) -> None:
     async def program(inside: Inside) -> int:
-        return 0 if inside.path("/work/it").is_dir() else 1
+        return 0 if inside.path("/vol/it").is_dir() else 1
 
     programs["look"] = program
     seen = sees(programs, "see")
-    task = await bench.run(step("look", workdir="/work/it"), step("see", workdir="/bin/sh"))
+    task = await bench.run(step("look", workdir="/vol/it"), step("see", workdir="/bin/sh"))
     assert codes(task) == [0, 0]
     assert not [one for one in seen[0].mounts if one.target == "/bin/sh"]
 

@@ -111,15 +111,15 @@ NEXTFLOW: dict[str, Any] = {
             "image": "ubuntu",
             "command": [
                 *("bash", "-o", "pipefail", "-c"),
-                "bash /work/.command.run 2>&1 | tee /work/.command.log",
+                "bash /vol/.command.run 2>&1 | tee /vol/.command.log",
             ],
-            "workdir": "/work",
+            "workdir": "/vol",
         }
     ],
-    "inputs": [{"url": "/shared/ab/.command.sh", "path": "/work/.command.sh"}],
+    "inputs": [{"url": "/shared/ab/.command.sh", "path": "/vol/.command.sh"}],
     "outputs": [
-        {"url": "/shared/ab/.exitcode", "path": "/work/.exitcode"},
-        {"url": "/shared/ab", "path": "/work/*.txt", "path_prefix": "/work"},
+        {"url": "/shared/ab/.exitcode", "path": "/vol/.exitcode"},
+        {"url": "/shared/ab", "path": "/vol/*.txt", "path_prefix": "/vol"},
     ],
     "resources": {"cpu_cores": 1},
     "volumes": [],

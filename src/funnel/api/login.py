@@ -15,6 +15,7 @@ from funnel.service.callers import Callers
 
 TEXT: Final = "text/plain; charset=utf-8"
 BEGUN: Final = "funnel_login"
+# S105: the name of the cookie, as the reference has it, and no secret.
 TOKEN: Final = "jwt"  # noqa: S105
 LASTS: Final = 600
 """Seconds for which what was begun is kept."""
