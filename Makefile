@@ -52,9 +52,10 @@ test: setup ## all tests, with a container engine (started where none answers) a
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered
 
-proof: setup ## the proofs of safety, ten times as long as in the tests
+proof: setup ## the proofs of safety, ten times as long as in the tests, and that time tells nothing
 	@scripts/tools.sh
 	FUNNEL_PROOF=10 scripts/engine.sh with test -- $(BIN)/python -m pytest tests/security $(ARGS)
+	$(BIN)/python -m bench.alike
 
 faults: setup ## the whole proof of what a kill cannot break: each point, each system call
 	@scripts/tools.sh

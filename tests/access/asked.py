@@ -78,5 +78,7 @@ async def _told(answer: httpx.Response) -> AsyncGenerator[str]:
 
 
 async def answer_of_http(http: httpx.AsyncClient, method: str, path: str, caller: str) -> str:
+    """All of it but the time of day."""
     answer = await http.request(method, path, headers=CALLERS[caller](""))
-    return f"{answer.status_code} {answer.text}"
+    heads = [(name, value) for name, value in answer.headers.raw if name != b"date"]
+    return f"{answer.status_code} {heads} {answer.text}"

@@ -148,5 +148,6 @@ async def code_of_grpc(wire: Any, path: str, task_id: str, caller: str) -> str:
     try:
         await wire.unary_unary(path)(message, metadata=said)
     except AioRpcError as error:
-        return f"{error.code()} {error.details()}"
+        heads = [*error.initial_metadata(), *error.trailing_metadata()]
+        return f"{error.code()} {heads} {error.details()}"
     return "OK"

@@ -120,9 +120,9 @@ def look_up(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -
 
     For the minimal view it comes with that, its document.
     """
-    owner = scope.owner
-    given = (task_id, 1) if owner is None else (task_id, owner, 1)
-    return _read(db, _found(view), ("id", () if owner is None else ("own",)), given)
+    if scope.owner is None:
+        return _read(db, _found(view), ("id", ()), (task_id, 1))
+    return _read(db, _found(view), ("own", ()), (task_id, task_id, scope.owner, 1))
 
 
 def _documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: Shown) -> list[Row]:
