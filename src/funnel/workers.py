@@ -24,9 +24,9 @@ from funnel.link.gated import Gated
 from funnel.link.link import Link, linked
 from funnel.link.secure import credentials_for, plain
 from funnel.link.unsaid import Unsaid, is_left
+from funnel.net.jitter import chance, jittered
 from funnel.service.away import Away, clear_attempts
 from funnel.service.ids import ids
-from funnel.service.jitter import chance, jittered
 from funnel.service.solo import Solo
 from funnel.service.together import first_of
 from funnel.wire.gen import worker_pb2 as pb

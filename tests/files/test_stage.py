@@ -9,7 +9,7 @@ from scene import OUT, STEP, Attempt
 from funnel.core.error import FunnelError, Invalid, NotFound
 from funnel.core.event import Level
 from funnel.core.task import FileType, Input, Spec
-from funnel.ports import Object
+from funnel.ports import Object, Share
 from funnel.service.stage import Transfers, lay_out, stage
 from funnel.storage.local import LocalStorage
 from funnel.storage.memory import MemoryStorage
@@ -127,11 +127,11 @@ async def test_no_more_files_than_allowed_are_on_their_way(attempt: Attempt) -> 
     class Counting(MemoryStorage):
         now = most = 0
 
-        async def get(self, url: str, to: Path) -> Object:
+        async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
             self.now += 1
             self.most = max(self.most, self.now)
             try:
-                return await super().get(url, to)
+                return await super().get(url, to, share)
             finally:
                 self.now -= 1
 

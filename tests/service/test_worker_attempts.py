@@ -15,7 +15,7 @@ from funnel.core.event import Accepted, ExecutorExited, ExecutorStarted, Requeue
 from funnel.core.state import State
 from funnel.core.task import Input, Output, Resources, Task, TaskId
 from funnel.core.work import Submit
-from funnel.ports import Object
+from funnel.ports import Object, Share
 from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.service.limit import Limit
 from funnel.service.solo import Solo
@@ -111,10 +111,10 @@ async def test_an_input_is_fetched_again_where_that_may_help(
     errors: list[Exception] = [error]
 
     class Away(LocalStorage):
-        async def get(self, url: str, to: Path) -> Object:
+        async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
             if errors:
                 raise errors.pop()
-            return await super().get(url, to)
+            return await super().get(url, to, share)
 
     (bench.files / "in").write_text("x")
     bench.storage = Away([bench.files])

@@ -14,7 +14,7 @@ from funnel.core.fold import Progress
 from funnel.core.state import State
 from funnel.core.task import Input, Output, TaskId
 from funnel.database.sqlite import SqliteDatabase
-from funnel.ports import Object
+from funnel.ports import Object, Share
 from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.service.output import HELD
 from funnel.storage.local import LocalStorage
@@ -45,13 +45,13 @@ class StuckPull(FakeRuntime):
 class StuckStorage(LocalStorage):
     stuck: Stuck
 
-    async def get(self, url: str, to: Path) -> Object:
-        del url, to
+    async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
+        del url, to, share
         await self.stuck.here()
         raise Unavailable
 
-    async def put(self, source: object, url: str) -> Object:
-        del source, url
+    async def put(self, source: object, url: str, share: Share | None = None) -> Object:
+        del source, url, share
         await self.stuck.here()
         raise Unavailable
 

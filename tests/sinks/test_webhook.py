@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from funnel.core.error import Denied, Unavailable
 from funnel.core.secret import Secret
+from funnel.net.guard import Guard
 from funnel.plugins import Host
 from funnel.ports import Sink
-from funnel.sinks.guard import Guard
 from funnel.sinks.webhook import PLUGIN, Settings
 from funnel.testing.build import EPOCH, created, logged
 from funnel.testing.sink import Receive, Received, SinkSuite, numbered
@@ -161,7 +161,7 @@ async def test_one_address_that_may_not_be_reached_is_one_too_many(
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in addresses]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answer)
-    guard = Guard(())
+    guard = Guard((), "Webhook.AllowedNetworks")
     (found,) = await guard.resolve("rebinding.example", 80)
     assert (found["host"], found["flags"]) == ("9.9.9.9", socket.AI_NUMERICHOST)
     addresses.append("169.254.169.254")

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from funnel.ports import Object, Storage
+from funnel.ports import Object, Share, Storage
 
 
 class Gated:
@@ -32,9 +32,9 @@ class Gated:
     async def list_objects(self, url: str) -> Sequence[Object]:
         return await self._storage.list_objects(url)
 
-    async def get(self, url: str, to: Path) -> Object:
-        return await self._storage.get(url, to)
+    async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
+        return await self._storage.get(url, to, share)
 
-    async def put(self, source: IO[bytes], url: str) -> Object:
+    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
         await self._open()
-        return await self._storage.put(source, url)
+        return await self._storage.put(source, url, share)

@@ -19,7 +19,16 @@ from funnel.ports.database import (
 from funnel.ports.identity import Credentials, Identity, Login
 from funnel.ports.runtime import Containers, Housekeeping, Images, Runtime, unheard
 from funnel.ports.sink import Sink
-from funnel.ports.storage import Object, Places, Storage, Transfer
+from funnel.ports.storage import (
+    Content,
+    Object,
+    Places,
+    Reading,
+    Share,
+    Storage,
+    Store,
+    Transfer,
+)
 
 Clock: TypeAlias = Callable[[], datetime]
 
@@ -31,6 +40,7 @@ __all__ = [
     "Clock",
     "Commits",
     "Containers",
+    "Content",
     "Credentials",
     "Database",
     "Documents",
@@ -45,11 +55,14 @@ __all__ = [
     "Outbox",
     "Overview",
     "Places",
+    "Reading",
     "Record",
     "Refuse",
     "Runtime",
+    "Share",
     "Sink",
     "Storage",
+    "Store",
     "Tasks",
     "Transfer",
     "unheard",

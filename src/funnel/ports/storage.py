@@ -1,6 +1,8 @@
 """Where inputs come from and outputs go to."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol
@@ -9,13 +11,34 @@ from funnel.core.value import Value
 
 
 class Object(Value):
-    """A file or object. `url` has the form that was asked for; `name` is relative in a list."""
+    """
+    A file or object. `url` has the form that was asked for; `name` is relative in a list.
+
+    `checksums` are hexadecimal and of the whole content, by their name in `hashlib`.
+    """
 
     url: str
     size_bytes: int
     name: str = ""
     etag: str = ""
     last_modified: datetime | None = None
+    checksums: Mapping[str, str] = {}
+
+
+class Share(Protocol):
+    """What one task may take of the connections and the memory of this machine."""
+
+    def moved(self, count: int) -> None:
+        """Say that so many bytes more have come or gone."""
+        ...
+
+    def place(self, memory: int) -> AbstractAsyncContextManager[None]:
+        """Wait for a connection, and for so many bytes to hold meanwhile."""
+        ...
+
+    def spare(self, most: int, memory: int) -> AbstractAsyncContextManager[int]:
+        """Take up to `most` further ones, of so many bytes each, as far as nobody waits."""
+        ...
 
 
 class Places(Protocol):
@@ -44,14 +67,16 @@ class Transfer(Protocol):
 
     Raises `NotFound`, `Denied`, `Invalid` for a URL it cannot read, `Unavailable` when the
     store does not answer; texts name the URL without its secrets. A cancelled or failed
-    call leaves no partial file under the final name.
+    call leaves no partial file under the final name. Without a `share` there is no limit.
     """
 
     def takes(self, url: str) -> bool:
         """Decide by the scheme and host alone; nothing outside is asked."""
         ...
 
-    async def stat(self, url: str) -> Object: ...
+    async def stat(self, url: str) -> Object:
+        """A directory has no size and no tag."""
+        ...
 
     async def list_objects(self, url: str) -> Sequence[Object]:
         """
@@ -62,11 +87,15 @@ class Transfer(Protocol):
         """
         ...
 
-    async def get(self, url: str, to: Path) -> Object:
-        """Bring a file; whole under its final name, or not at all. Replaces what is there."""
+    async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
+        """
+        Bring a file; whole under its final name, or not at all. Replaces what is there.
+
+        Of a directory all files come, each by itself.
+        """
         ...
 
-    async def put(self, source: IO[bytes], url: str) -> Object:
+    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
         """
         Store what is left to read of an open file, in place of what is there.
 
@@ -77,3 +106,85 @@ class Transfer(Protocol):
 
 class Storage(Places, Transfer, Protocol):
     """Where inputs come from and outputs go to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """
+    An answer with content: `pieces` of the file, the first of which begins at `start`.
+
+    That is 0 where the store cannot begin elsewhere. `found.size_bytes` is that of the whole
+    file, or -1 where the store does not say.
+    """
+
+    found: Object
+    start: int
+    pieces: AsyncIterator[bytes]
+    ranged: bool = True
+    """Whether several may read parts of it at once."""
+
+
+class Content(Protocol):
+    """
+    What is to be stored. Each reading begins with the first byte.
+
+    Raises `Unavailable` where the file cannot be read a second time.
+    """
+
+    @property
+    def size(self) -> int:
+        """Bytes; -1 where nobody knows."""
+        ...
+
+    @property
+    def abreast(self) -> int:
+        """Parts that may be on their way at once, of `remote.PART` bytes at most."""
+        ...
+
+    def pieces(self, size: int) -> AsyncIterator[bytes]:
+        """Of so many bytes each, but for the last; nothing for an empty file."""
+        ...
+
+    async def whole(self) -> bytes:
+        """All of it, for what is small."""
+        ...
+
+
+class Store(Protocol):
+    """
+    One family of remote stores: each call is one try, and moves bytes.
+
+    What is the same for all of them is done around it by `storage.remote.RemoteStorage`: tries
+    and pauses, going on where a download broke off, temporary names, checks of sizes and sums,
+    directories, parts in parallel. Raises as `Transfer` does; `Unavailable` is what may pass,
+    with the seconds that the store asks for in `retry_after`.
+    """
+
+    def takes(self, url: str) -> bool: ...
+
+    async def stat(self, url: str) -> Object:
+        """The object of exactly this name."""
+        ...
+
+    def list_objects(self, url: str) -> AsyncIterator[Object]:
+        """
+        All whose names lie below the URL, which ends in a slash, in any order; page by page.
+
+        Of each the `name` below it, the size, and what else a listing says.
+        """
+        ...
+
+    def read(
+        self, url: str, start: int, end: int | None, etag: str
+    ) -> AbstractAsyncContextManager[Reading]:
+        """
+        Bytes from `start` to before `end`, or to the last one.
+
+        Where there is an `etag` and the object has another by now, the answer may be of the
+        new one, which its `found` says.
+        """
+        ...
+
+    async def write(self, url: str, content: Content) -> Object:
+        """Whole or not at all; what was begun is taken back where it fails."""
+        ...

@@ -32,11 +32,11 @@ from funnel.core.outcome import SystemFailed
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.core.value import Value
+from funnel.net.jitter import chance, jittered
 from funnel.ports import Clock, Overview, Tasks
 from funnel.service.audit import demand_its_attempt
 from funnel.service.hold import Given, Hold, Lease
 from funnel.service.hub import Hub
-from funnel.service.jitter import chance, jittered
 
 log = logging.getLogger(__name__)
 

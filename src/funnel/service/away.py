@@ -15,8 +15,8 @@ from funnel.core.ending import ended
 from funnel.core.error import FunnelError
 from funnel.core.outcome import SystemFailed
 from funnel.core.task import TaskId
+from funnel.net.jitter import chance, jittered
 from funnel.ports import Record
-from funnel.service.jitter import chance, jittered
 from funnel.service.journal import Journal
 from funnel.service.remains import image_of
 from funnel.service.worker import Worker

@@ -12,8 +12,8 @@ from funnel.core.event import Accepted, Batch, Change, Level, Logged, StateChang
 from funnel.core.state import State, is_final
 from funnel.core.work import Cancel, Claim, Done
 from funnel.metrics import Metrics
+from funnel.net.jitter import chance, jittered
 from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
-from funnel.service.jitter import chance, jittered
 
 log = logging.getLogger(__name__)
 

@@ -42,9 +42,9 @@ from funnel.core.usage import PUBLISHING, RUNNING, STAGING, WAITING, failure, se
 from funnel.core.value import Amount, Count, Some, Value
 from funnel.core.view import bare
 from funnel.metrics import Metrics
+from funnel.net.jitter import chance, jittered
 from funnel.ports import Clock, Record, Runtime, Storage
 from funnel.service.executor import LINGER, Bench, Run
-from funnel.service.jitter import chance, jittered
 from funnel.service.journal import Journal
 from funnel.service.limit import Limit
 from funnel.service.output import Pace

@@ -20,10 +20,10 @@ from funnel.core.message import Numbered
 from funnel.core.reach import Network
 from funnel.core.secret import Secret
 from funnel.core.value import Some, Value
+from funnel.net.guard import Guard
 from funnel.plugins import Host, Plugin
 from funnel.ports import Sink
 from funnel.sinks.common import Line, demand, sink_over
-from funnel.sinks.guard import Guard
 from funnel.wire.message import encode
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ def _parts(told: Sequence[Numbered], most: int) -> Sequence[Sequence[Numbered]]:
 async def _connected(
     settings: Settings, allowed: Sequence[Network], host: Host
 ) -> AsyncGenerator[Webhook]:
-    guard = Guard(allowed)
+    guard = Guard(allowed, "Webhook.AllowedNetworks")
     guard.judge_literal(urlsplit(settings.url).hostname or "")
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=guard, use_dns_cache=False),

@@ -14,8 +14,9 @@ from typing import IO, Final, NamedTuple, TypeVar
 from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
-from funnel.ports import Object
+from funnel.ports import Object, Share
 from funnel.safepath import copy, opened, whole_file
+from funnel.storage.threads import to_the_end
 
 T = TypeVar("T")
 
@@ -72,11 +73,13 @@ class LocalStorage:
     async def list_objects(self, url: str) -> Sequence[Object]:
         return await asyncio.to_thread(self._list, url)
 
-    async def get(self, url: str, to: Path) -> Object:
-        return await _to_the_end(lambda check: self._get(url, to, check))
+    async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
+        found = await _until_stopped(lambda check: self._get(url, to, check))
+        return _heard(found, share)
 
-    async def put(self, source: IO[bytes], url: str) -> Object:
-        return await _to_the_end(lambda check: self._put(source, url, check))
+    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
+        stored = await _until_stopped(lambda check: self._put(source, url, check))
+        return _heard(stored, share)
 
     def _existing(self, url: str) -> Path:
         path = _real(_path(url), url)
@@ -192,7 +195,7 @@ class _Stopped(FunnelError):
     """Nobody waits for this file any more."""
 
 
-async def _to_the_end(work: Callable[[Callable[[], None]], T]) -> T:
+async def _until_stopped(work: Callable[[Callable[[], None]], T]) -> T:
     """Work in a thread; when this is cancelled, the work stops before it is waited for no more."""
     stop = Event()
 
@@ -200,14 +203,14 @@ async def _to_the_end(work: Callable[[Callable[[], None]], T]) -> T:
         if stop.is_set():
             raise _Stopped
 
-    working = asyncio.create_task(asyncio.to_thread(work, check))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        stop.set()
-        await asyncio.wait([working])
-        working.exception()
-        raise
+    return await to_the_end(lambda: work(check), stop.set)
+
+
+def _heard(moved: Object, share: Share | None) -> Object:
+    """Files of this machine need no connections; what they are is told all the same."""
+    if share:
+        share.moved(moved.size_bytes)
+    return moved
 
 
 @contextmanager

@@ -1,21 +1,20 @@
 """Files in the memory of this process, at `mem://`; for tests."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import md5
-from io import BytesIO
-from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from funnel.core.error import Invalid, NotFound
-from funnel.ports import Object
-from funnel.safepath import copy, opened, whole_file
+from funnel.ports import Content, Object, Reading
+from funnel.storage.remote import RemoteStorage
 
 SCHEME: Final = "mem://"
+PIECE: Final = 1 << 20
 
 
-class MemoryStorage:
-    """Answers `ports.Storage` as object stores do: names have slashes, there are no directories."""
+class MemoryStore:
+    """Answers `ports.Store` as object stores do: names have slashes, there are no directories."""
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
@@ -23,45 +22,47 @@ class MemoryStorage:
     def takes(self, url: str) -> bool:
         return url.startswith(SCHEME)
 
-    def in_place(self, url: str) -> Path | None:
-        _name(url)
-        return None
-
-    def shared(self, url: str) -> bool:
-        _name(url)
-        return False
-
-    def roots(self) -> tuple[str, ...]:
-        return ()
-
     async def stat(self, url: str) -> Object:
-        return _object(url, "", self._read(url))
+        return _object(url, "", self._content(url))
 
-    async def list_objects(self, url: str) -> Sequence[Object]:
-        """Nothing for a directory that is not there: nobody can tell it from an empty one."""
-        above = f"{_name(url).rstrip('/')}/"
-        names = sorted(name for name in self._files if name.startswith(above))
-        return [
-            _object(f"{SCHEME}{name}", name.removeprefix(above), self._files[name])
-            for name in names
-        ]
+    async def list_objects(self, url: str) -> AsyncIterator[Object]:
+        above = _name(url)
+        for name, content in tuple(self._files.items()):
+            if name.startswith(above):
+                yield _object(url, name.removeprefix(above), content)
 
-    async def get(self, url: str, to: Path) -> Object:
-        content = self._read(url)
-        await asyncio.to_thread(_write, content, to)
-        return _object(url, "", content)
+    @asynccontextmanager
+    async def read(
+        self, url: str, start: int, end: int | None, etag: str
+    ) -> AsyncGenerator[Reading]:
+        del etag
+        content = self._content(url)
+        yield Reading(
+            found=_object(url, "", content), start=start, pieces=_pieces(content[start:end])
+        )
 
-    async def put(self, source: IO[bytes], url: str) -> Object:
-        name = _name(url)
-        content = await asyncio.to_thread(source.read)
-        self._files[name] = content
-        return _object(url, "", content)
+    async def write(self, url: str, content: Content) -> Object:
+        name, found = _name(url), bytearray()
+        async for piece in content.pieces(PIECE):
+            found += piece
+        self._files[name] = bytes(found)
+        return _object(url, "", self._files[name])
 
-    def _read(self, url: str) -> bytes:
+    def _content(self, url: str) -> bytes:
         name = _name(url)
         if name not in self._files:
             raise NotFound(f"there is no {url}")
         return self._files[name]
+
+
+class MemoryStorage(RemoteStorage):
+    def __init__(self) -> None:
+        super().__init__(MemoryStore())
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), PIECE):
+        yield content[at : at + PIECE]
 
 
 def _name(url: str) -> str:
@@ -73,12 +74,4 @@ def _name(url: str) -> str:
 
 def _object(url: str, name: str, content: bytes) -> Object:
     tag = md5(content, usedforsecurity=False).hexdigest()
-    return Object(url, len(content), name, etag=tag)
-
-
-def _write(content: bytes, to: Path) -> None:
-    with (
-        opened(to.parent.resolve()) as directory,
-        whole_file(directory, to.name, durable=False) as made,
-    ):
-        copy(BytesIO(content), made)
+    return Object(url, len(content), name, etag=tag, checksums={"md5": tag})

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import IO
 
 from funnel.core.error import Invalid
-from funnel.ports import Object, Storage
+from funnel.ports import Object, Share, Storage
 
 
 class Router:
@@ -32,11 +32,11 @@ class Router:
     async def list_objects(self, url: str) -> Sequence[Object]:
         return await self._for(url).list_objects(url)
 
-    async def get(self, url: str, to: Path) -> Object:
-        return await self._for(url).get(url, to)
+    async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
+        return await self._for(url).get(url, to, share)
 
-    async def put(self, source: IO[bytes], url: str) -> Object:
-        return await self._for(url).put(source, url)
+    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
+        return await self._for(url).put(source, url, share)
 
     def _for(self, url: str) -> Storage:
         for one in self._storages:

@@ -15,11 +15,13 @@ class Guard(AbstractResolver):
     """
     Asks once and judges every answer; the connection is made to what was judged.
 
-    A host that has an address which may not be reached is refused, whatever else it has.
+    A host that has an address which may not be reached is refused, whatever else it has;
+    `setting` is where the ones are `allowed` that may.
     """
 
-    def __init__(self, allowed: Sequence[Network]) -> None:
+    def __init__(self, allowed: Sequence[Network], setting: str) -> None:
         self._allowed = allowed
+        self._setting = setting
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -41,7 +43,7 @@ class Guard(AbstractResolver):
     def judged(self, address: str) -> str:
         """The address. Raises `Denied` where it may not be reached."""
         if not may_reach(ip_address(address.partition("%")[0]), self._allowed):
-            raise Denied(f"{address} is not a public address, and not in Webhook.AllowedNetworks")
+            raise Denied(f"{address} is not a public address, and not in {self._setting}")
         return address
 
     def judge_literal(self, host: str) -> None:

@@ -1,0 +1,1 @@
+"""What all who speak to others over a network share."""

@@ -1,0 +1,99 @@
+"""An open file on its way to a store."""
+
+import hashlib
+import os
+import stat
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import IO, Final
+
+from funnel.core.error import FunnelError, Invalid
+from funnel.storage.sums import Sum
+from funnel.storage.threads import to_the_end
+
+PART: Final = 8 << 20
+"""Bytes of one part of a large upload."""
+BLOCK: Final = 1 << 20
+
+
+class FileContent:
+    """Answers `ports.Content`; `moved` hears of what is read."""
+
+    def __init__(self, file: IO[bytes], moved: Callable[[int], None]) -> None:
+        self._file = file
+        self._moved = moved
+        self._start = file.tell() if file.seekable() else -1
+        self._begun = False
+        self._md5: Sum | None = None
+        self.size = _size(file, self._start)
+        self.abreast = 1
+        self.count = 0
+        """Bytes that were read this time."""
+
+    @property
+    def repeatable(self) -> bool:
+        return self._start >= 0
+
+    @property
+    def is_large(self) -> bool:
+        return self.size < 0 or self.size > 2 * PART
+
+    def hash_with_md5(self) -> None:
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    @property
+    def md5(self) -> str:
+        return self._md5.hexdigest() if self._md5 else ""
+
+    async def pieces(self, size: int) -> AsyncIterator[bytes]:
+        await to_the_end(self._rewind)
+        while piece := await to_the_end(lambda: self._read(size)):
+            self._moved(len(piece))
+            yield piece
+        self._check()
+
+    async def whole(self) -> bytes:
+        await to_the_end(self._rewind)
+        found = await to_the_end(lambda: self._read(-1))
+        self._moved(len(found))
+        self._check()
+        return found
+
+    def _rewind(self) -> None:
+        if self._begun and not self.repeatable:
+            raise FunnelError("what is to be stored cannot be read a second time")
+        if self._begun:
+            self._file.seek(self._start)
+        self._begun = True
+        self.count = 0
+        if self._md5:
+            self.hash_with_md5()
+
+    def _read(self, size: int) -> bytes:
+        found = b"".join(_blocks(self._file, size))
+        self.count += len(found)
+        if self._md5:
+            self._md5.update(found)
+        return found
+
+    def _check(self) -> None:
+        if self.size >= 0 and self.count != self.size:
+            raise Invalid(f"the file had {self.size} bytes and has {self.count} now")
+
+
+def _blocks(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """A file may give less than it is asked for."""
+    while size and (piece := file.read(size if size > 0 else BLOCK)):
+        yield piece
+        size -= len(piece) if size > 0 else 0
+
+
+def _size(file: IO[bytes], start: int) -> int:
+    if start < 0:
+        return -1
+    try:
+        found = os.fstat(file.fileno())
+    except OSError:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(start)
+        return end - start
+    return found.st_size - start if stat.S_ISREG(found.st_mode) else -1

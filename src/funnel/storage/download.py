@@ -1,0 +1,165 @@
+"""Bringing one file from a store."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from funnel.core.error import Unavailable
+from funnel.core.url import redacted
+from funnel.ports import Object, Reading, Share, Store
+from funnel.storage.landing import Landing
+from funnel.storage.patience import Patience, Watch
+
+SLICE: Final = 16 << 20
+"""Bytes that a further connection brings at a time, from the end of the file."""
+AFTER: Final = 1.0
+"""Seconds until further connections are thought of."""
+FAST: Final = 200 << 20
+"""Bytes a second that one connection may have; more of them would only take turns."""
+MOST: Final = 3
+"""Further connections for one file."""
+BUFFER: Final = 2 << 20
+"""Bytes that a connection holds."""
+SUMS: Final = ("md5", "sha256", "sha1", "sha512")
+"""Which checksum is looked at, where there are several."""
+
+
+class Changed(Unavailable):
+    """The object is another one than when the download began."""
+
+
+class Download:
+    """
+    One version of one file, to one place, once.
+
+    A connection reads from the start, and goes on where it broke off. Where it is slow, and
+    connections are to spare, others bring slices from the end until the two meet.
+    """
+
+    def __init__(self, store: Store, url: str, share: Share, patience: Patience) -> None:
+        self._store = store
+        self._url = url
+        self._share = share
+        self._patience = patience
+        self._found: Object | None = None
+        self._ranged = False
+        self._come = 0
+        """Bytes from the start."""
+        self._end = -1
+        """Where what others bring begins; -1 where the size is not known."""
+        self._moved = 0
+
+    async def to(self, path: Path) -> Object:
+        """Raises `Changed` or `Corrupt` where it has to be begun anew."""
+        landing = Landing(path)
+        try:
+            await self._whole(landing)
+            found = self._found or Object(self._url, 0)
+            size = self._come if found.size_bytes < 0 else found.size_bytes
+            checksum = found.checksums.get(landing.algorithm, "")
+            await landing.finish(size, self._come, checksum)
+        except BaseException as error:
+            await landing.abandon(error)
+            raise
+        return Object(self._url, size, etag=found.etag, last_modified=found.last_modified)
+
+    async def _whole(self, landing: Landing) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                helping = group.create_task(self._help(landing))
+                await self._patience.persist(lambda: self._main(landing), lambda: self._moved)
+                if self._end == self._size():
+                    helping.cancel()
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+
+    def _size(self) -> int:
+        return self._found.size_bytes if self._found else -1
+
+    async def _main(self, landing: Landing) -> None:
+        """One try to come to the end, or to what others bring."""
+        if self._found and self._come == self._end:
+            return
+        async with AsyncExitStack() as stack:
+            watch, reading = await self._begun(stack, self._come, None)
+            if not landing.algorithm and not self._come:
+                landing.algorithm = next(
+                    (one for one in SUMS if one in reading.found.checksums), ""
+                )
+            skip = self._come - reading.start
+            async for piece in reading.pieces:
+                watch.add(len(piece))
+                new = piece[skip:] if skip else piece
+                skip -= len(piece) - len(new)
+                if self._end >= 0:
+                    new = new[: self._end - self._come]
+                if new:
+                    await landing.take(new, self._come)
+                    self._come += len(new)
+                    self._count(len(new))
+                if self._come == self._end:
+                    return
+        if self._come < self._end:
+            raise Unavailable(
+                f"{redacted(self._url)} ended after {self._come} of {self._size()} bytes"
+            )
+
+    async def _begun(
+        self, stack: AsyncExitStack, start: int, end: int | None
+    ) -> tuple[Watch, Reading]:
+        watch = Watch(redacted(self._url), self._patience.stall)
+        await stack.enter_async_context(watch.watching())
+        etag = self._found.etag if self._found else ""
+        reading = await stack.enter_async_context(self._store.read(self._url, start, end, etag))
+        self._agree(reading)
+        return watch, reading
+
+    def _agree(self, reading: Reading) -> None:
+        found = reading.found
+        if self._found is None:
+            self._found, self._end, self._ranged = found, found.size_bytes, reading.ranged
+        elif (self._found.etag, self._found.size_bytes) != (found.etag, found.size_bytes):
+            raise Changed(f"{redacted(self._url)} changed while it was read")
+
+    def _count(self, count: int) -> None:
+        self._moved += count
+        self._share.moved(count)
+
+    async def _help(self, landing: Landing) -> None:
+        """Bring slices over further connections, where that pays."""
+        await asyncio.sleep(AFTER)
+        if not self._ranged or self._come > FAST * AFTER:
+            return
+        async with self._share.spare(MOST, BUFFER) as count, asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(self._slices(landing))
+
+    async def _slices(self, landing: Landing) -> None:
+        while self._end - self._come > 2 * SLICE:
+            self._end -= SLICE
+            part = _Slice(self._end, self._end + SLICE)
+            await self._patience.persist(partial(self._slice, part, landing), lambda: self._moved)
+
+    async def _slice(self, part: "_Slice", landing: Landing) -> None:
+        async with AsyncExitStack() as stack:
+            watch, reading = await self._begun(stack, part.at, part.end)
+            if reading.start != part.at:
+                raise Changed(f"{redacted(self._url)} gives parts no more")
+            async for piece in reading.pieces:
+                watch.add(len(piece))
+                new = piece[: part.end - part.at]
+                await landing.write(new, part.at)
+                part.at += len(new)
+                self._count(len(new))
+        if part.at < part.end:
+            raise Unavailable(f"a part of {redacted(self._url)} ended early")
+
+
+class _Slice:
+    """What is left of a part."""
+
+    def __init__(self, at: int, end: int) -> None:
+        self.at = at
+        self.end = end

@@ -1,0 +1,111 @@
+"""The file on this machine that a download becomes."""
+
+import asyncio
+import hashlib
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from funnel.core.error import Unavailable
+from funnel.safepath import opened, whole_file
+from funnel.storage.sums import Sum
+from funnel.storage.threads import to_the_end
+
+BLOCK: Final = 1 << 20
+
+
+class Corrupt(Unavailable):
+    """What has come is not what the store has."""
+
+
+class Landing:
+    """
+    Written in threads; whole under its name in the end, or not there at all.
+
+    The last piece is held back, so that a small file needs one thread once. What `take` takes
+    is hashed with `algorithm`, a name in `hashlib`, where there is one.
+    """
+
+    def __init__(self, to: Path) -> None:
+        self.algorithm = ""
+        self._to = to
+        self._stack = ExitStack()
+        self._lock = Lock()
+        self._file = -1
+        self._hash: Sum | None = None
+        self._held: tuple[bytes, int] | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    async def take(self, piece: bytes, at: int) -> None:
+        """Of the pieces that come in order; written while the next one comes."""
+        held, self._held = self._held, (piece, at)
+        if held:
+            await self._settle()
+            self._writing = asyncio.create_task(asyncio.to_thread(self._keep, *held))
+
+    async def write(self, piece: bytes, at: int) -> None:
+        """Of a part by itself."""
+        await to_the_end(lambda: self._write(piece, at))
+
+    async def finish(self, size: int, hashed: int, checksum: str) -> None:
+        """
+        Write the rest, and give the file its name.
+
+        Of the file's `size` the first `hashed` bytes came by `take`. Raises `Corrupt` where it
+        has not the hexadecimal `checksum`, if there is one.
+        """
+        await self._settle()
+        await to_the_end(lambda: self._finish(size, hashed, checksum))
+
+    async def abandon(self, error: BaseException) -> None:
+        """Leave nothing."""
+        if self._writing:
+            await asyncio.wait([self._writing])
+        await to_the_end(lambda: self._stack.__exit__(type(error), error, error.__traceback__))
+
+    async def _settle(self) -> None:
+        if self._writing:
+            await asyncio.wait([self._writing])
+            self._writing.result()
+
+    def _opened(self) -> int:
+        with self._lock:
+            if self._file < 0:
+                directory = self._stack.enter_context(opened(self._to.parent.resolve()))
+                self._file = self._stack.enter_context(
+                    whole_file(directory, self._to.name, durable=False)
+                )
+            return self._file
+
+    def _write(self, piece: bytes, at: int) -> None:
+        file, rest = self._opened(), memoryview(piece)
+        while rest:
+            count = os.pwrite(file, rest, at)
+            rest, at = rest[count:], at + count
+
+    def _keep(self, piece: bytes, at: int) -> None:
+        self._write(piece, at)
+        if self.algorithm and not self._hash:
+            self._hash = hashlib.new(self.algorithm, usedforsecurity=False)
+        if self._hash:
+            self._hash.update(piece)
+
+    def _finish(self, size: int, hashed: int, checksum: str) -> None:
+        with self._stack:
+            if self._held:
+                self._keep(*self._held)
+            file = self._opened()
+            if checksum:
+                self._check(file, hashed, checksum)
+            if os.fstat(file).st_size != size:
+                raise Corrupt(f"{os.fstat(file).st_size} bytes were written of {size}")
+
+    def _check(self, file: int, at: int, wanted: str) -> None:
+        found = self._hash or hashlib.new(self.algorithm, usedforsecurity=False)
+        while piece := os.pread(file, BLOCK, at):
+            found.update(piece)
+            at += len(piece)
+        if found.hexdigest() != wanted:
+            raise Corrupt(f"its {self.algorithm} is {found.hexdigest()}, and should be {wanted}")

@@ -1,0 +1,81 @@
+"""How often and how long a store is asked."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from funnel.core.backoff import delays
+from funnel.core.error import Unavailable
+from funnel.net.jitter import chance, jittered
+
+T = TypeVar("T")
+
+FLOOR: Final = 1024
+"""Bytes a second; a connection that is slower for long is given up."""
+LONGEST_WAIT: Final = 300.0
+"""Seconds that a store may ask us to wait."""
+
+
+class Watch:
+    """Gives a connection up that moves fewer bytes than `FLOOR` for `stall` seconds."""
+
+    def __init__(self, url: str, stall: float) -> None:
+        self._url = url
+        self._stall = stall
+        self._since = 0
+        self._limit: asyncio.Timeout | None = None
+
+    def add(self, count: int) -> None:
+        self._since += count
+        if self._limit and self._since >= FLOOR * self._stall:
+            self._since = 0
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._stall)
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncGenerator[None]:
+        """Raises `Unavailable`."""
+        self._since = 0
+        try:
+            async with asyncio.timeout(self._stall) as self._limit:
+                yield
+        except TimeoutError as error:
+            raise Unavailable(
+                f"{self._url}: {self._since} bytes in {self._stall:g} s;"
+                " the store or the line to it is stuck"
+            ) from error
+        finally:
+            self._limit = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """
+    `tries` without anything new before a failure is one; all else are seconds.
+
+    A pause is `first` and doubles up to `longest`. `stall` is how long a connection may be as
+    good as silent.
+    """
+
+    tries: int = 10
+    first: float = 0.5
+    longest: float = 30.0
+    stall: float = 60.0
+
+    async def persist(self, deed: Callable[[], Awaitable[T]], progress: Callable[[], int]) -> T:
+        """Try until it is done. What raises `Unavailable` is tried again, `tries` times at most."""
+        failures, before = 0, progress()
+        pauses = delays(first=self.first, most=self.longest)
+        while True:
+            try:
+                return await deed()
+            except Unavailable as error:
+                if progress() > before:
+                    failures, before = 0, progress()
+                    pauses = delays(first=self.first, most=self.longest)
+                failures += 1
+                if failures >= self.tries:
+                    raise
+                asked = min(error.retry_after, LONGEST_WAIT)
+            await asyncio.sleep(max(asked, jittered(next(pauses), chance())))
