@@ -4,10 +4,13 @@
 #   broker.sh install NAME...        bring the software of kafka, pubsub, nats, redis or rabbitmq
 #   broker.sh run NAME FOLDER PORT   bring it, and become the server, which listens at 127.0.0.1:PORT
 #
+# With server.pem and server.key in FOLDER, the server listens at PORT + 3 as well, by TLS; NATS, which knows
+# one kind of listener only, at PORT alone.
+#
 # What Debian has not is kept in the cache folder of the user. A server keeps its data in FOLDER, so that the next one
 # there goes on with it; it ends with the process that called, however that ends. Kafka and RabbitMQ take
-# PORT + 1 and PORT + 2 as well; those of Kafka who come by PORT + 2 must log in. The user is tester, the password
-# testing, where there is a login.
+# PORT + 1 and PORT + 2 as well; those of Kafka who come by PORT + 2 or PORT + 3 must log in. The user is tester, the
+# password testing, where there is a login.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/common.sh
@@ -74,19 +77,29 @@ POM
 
 # One broker that is its own controller. Topics are made when they are first asked for.
 run_kafka() {
-  local folder=$1 port=$2 settings=$1/server.properties
-  local login=org.apache.kafka.common.security.plain.PlainLoginModule
+  local folder=$1 port=$2 settings=$1/server.properties private=''
+  local logins=org.apache.kafka.common.security
+  local plain="$logins.plain.PlainLoginModule required user_tester=\"testing\";"
   local java=(java -Xms128m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$root/kafka-$kafka_version/*")
   mkdir -p "$folder"
+  if [ -e "$folder/server.pem" ]; then
+    private=,PRIVATE://$address:$((port + 3))
+    cat "$folder/server.key" "$folder/server.pem" >"$folder/both.pem"
+  fi
   cat >"$settings" <<PROPERTIES
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@$address:$((port + 1))
-listeners=PLAINTEXT://$address:$port,CONTROLLER://$address:$((port + 1)),LOGIN://$address:$((port + 2))
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT
+listeners=PLAINTEXT://$address:$port,CONTROLLER://$address:$((port + 1)),LOGIN://$address:$((port + 2))$private
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT,PRIVATE:SASL_SSL
 controller.listener.names=CONTROLLER
-sasl.enabled.mechanisms=PLAIN
-listener.name.login.plain.sasl.jaas.config=$login required user_tester="testing";
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.login.plain.sasl.jaas.config=$plain
+listener.name.login.scram-sha-512.sasl.jaas.config=$logins.scram.ScramLoginModule required;
+listener.name.private.plain.sasl.jaas.config=$plain
+listener.name.private.scram-sha-512.sasl.jaas.config=$logins.scram.ScramLoginModule required;
+listener.name.private.ssl.keystore.type=PEM
+listener.name.private.ssl.keystore.location=$folder/both.pem
 log.dirs=$folder/data
 num.partitions=3
 auto.create.topics.enable=true
@@ -99,7 +112,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 PROPERTIES
   [ -e "$folder/data/meta.properties" ] ||
-    quietly "${java[@]}" kafka.tools.StorageTool format --cluster-id MkU3OEVBNTcwNTJENDM2Qg --config "$settings"
+    quietly "${java[@]}" kafka.tools.StorageTool format --cluster-id MkU3OEVBNTcwNTJENDM2Qg --config "$settings" \
+      --add-scram 'SCRAM-SHA-512=[name=tester,password=testing]'
   become "${java[@]}" kafka.Kafka "$settings"
 }
 
@@ -152,7 +166,10 @@ install_nats() {
 }
 
 run_nats() {
-  become nats-server --addr $address --port "$2" --user tester --pass testing --jetstream --store_dir "$1"
+  local private=()
+  [ ! -e "$1/server.pem" ] || private=(--tls --tlscert "$1/server.pem" --tlskey "$1/server.key")
+  become nats-server --addr $address --port "$2" --user tester --pass testing --jetstream --store_dir "$1" \
+    "${private[@]}"
 }
 
 install_redis() {
@@ -161,9 +178,12 @@ install_redis() {
 
 # Each write is on disk before it is answered.
 run_redis() {
+  local private=()
   mkdir -p "$1"
+  [ ! -e "$1/server.pem" ] || private=(--tls-port $(($2 + 3)) --tls-auth-clients no
+    --tls-cert-file "$1/server.pem" --tls-key-file "$1/server.key")
   become redis-server --bind $address --port "$2" --requirepass testing --dir "$1" --save '' --daemonize no \
-    --appendonly yes --appendfsync always
+    --appendonly yes --appendfsync always "${private[@]}"
 }
 
 install_rabbitmq() {
@@ -180,6 +200,11 @@ default_user = tester
 default_pass = testing
 log.console = true
 log.file = false
+SETTINGS
+  [ ! -e "$folder/server.pem" ] || cat >>"$folder/rabbitmq.conf" <<SETTINGS
+listeners.ssl.1 = $address:$((port + 3))
+ssl_options.certfile = $folder/server.pem
+ssl_options.keyfile = $folder/server.key
 SETTINGS
   : >"$folder/enabled_plugins"
   export HOME=$folder RABBITMQ_NODENAME=funnel$port@localhost RABBITMQ_DIST_PORT=$((port + 1)) \

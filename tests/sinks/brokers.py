@@ -9,7 +9,7 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "broker.sh"
 PATIENCE = 60.0
-PORTS = 3
+PORTS = 4
 
 
 def free_ports() -> int:
@@ -43,6 +43,11 @@ class Broker:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def private(self) -> str:
+        """Its address for TLS, where it has a certificate."""
+        return f"127.0.0.1:{self.port + 3}"
 
     def start(self) -> None:
         with self.log.open("ab") as log:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +47,28 @@ async def test_what_cannot_be_left_out_is_named(name: str) -> None:
     with pytest.raises(Unavailable, match=EMPTY[name]):
         async with plugin.make(plugin.settings(), HOST):
             pass
+
+
+@pytest.mark.parametrize(
+    ("name", "private", "plain"),
+    [
+        ("amqp", {"url": "amqps://127.0.0.1/"}, {"url": "amqp://127.0.0.1/"}),
+        ("kafka", {"servers": ("127.0.0.1:1",), "tls": True}, {"servers": ("127.0.0.1:1",)}),
+        ("nats", {"servers": ("tls://127.0.0.1:1",)}, {"servers": ("nats://127.0.0.1:1",)}),
+        ("redis", {"url": "rediss://127.0.0.1/"}, {"url": "redis://127.0.0.1/"}),
+    ],
+)
+async def test_authorities_that_are_of_no_use_are_named(
+    name: str, private: Mapping[str, Any], plain: Mapping[str, Any], tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    for given, file, why in (
+        (private, tmp_path / "absent.pem", r"\w+\.CAFile: cannot use .*absent.pem: No such file"),
+        (private, empty, r"\w+\.CAFile: cannot use .*empty.pem: no certificates in PEM"),
+        (plain, empty, r"\w+\.CAFile is set, but the connection is not encrypted"),
+    ):
+        plugin = find("sink", name)
+        with pytest.raises(Unavailable, match=why):
+            async with plugin.make(plugin.settings(**given, ca_file=str(file)), HOST):
+                pass

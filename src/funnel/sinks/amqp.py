@@ -1,5 +1,6 @@
 """AMQP 0-9-1, as RabbitMQ speaks it: a persistent message an event, confirmed by the broker."""
 
+import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -12,10 +13,11 @@ from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Sink
 from funnel.sinks.common import Line, demand, library, rounds, sink_over, together
+from funnel.sinks.private import encryption, explaining
 from funnel.wire.message import encode
 
 
-class Settings(Value, kw_only=True):
+class Settings(Value, kw_only=True, rename={"ca_file": "CAFile"}):
     """Events to a topic exchange of RabbitMQ, or another broker that speaks AMQP 0-9-1."""
 
     url: str = ""
@@ -28,6 +30,8 @@ class Settings(Value, kw_only=True):
     """What the system says about tasks, too."""
     timeout: timedelta = timedelta(seconds=10)
     """For one message to be kept."""
+    ca_file: str = ""
+    """Certificates to trust; empty: those of the system."""
     user: str = "guest"
     password: Secret = Secret("guest")
 
@@ -59,16 +63,19 @@ class Exchange:
 
 
 @asynccontextmanager
-async def _connected(settings: Settings) -> AsyncGenerator[Exchange]:
+async def _connected(
+    settings: Settings, context: ssl.SSLContext | None
+) -> AsyncGenerator[Exchange]:
     aio_pika, seconds = library("aio_pika", "amqp"), settings.timeout.total_seconds()
     parts = urlsplit(settings.url)
     connection = await aio_pika.connect(
         host=parts.hostname or "localhost",
-        port=parts.port or (5671 if parts.scheme == "amqps" else 5672),
+        port=parts.port or (5671 if context else 5672),
         virtualhost=unquote(parts.path[1:]) or "/",
         login=settings.user,
         password=settings.password.reveal(),
-        ssl=parts.scheme == "amqps",
+        ssl=context is not None,
+        ssl_context=context,
         timeout=seconds,
     )
     async with connection:
@@ -84,14 +91,19 @@ async def _connected(settings: Settings) -> AsyncGenerator[Exchange]:
 
 def make(settings: Settings, _host: Host) -> AbstractAsyncContextManager[Sink]:
     demand("AMQP.URL", settings.url, "name a broker, as in amqp://host:5672/")
+    wanted = settings.url.startswith("amqps:")
+    how = "begin AMQP.URL with amqps://"
+    context = encryption("AMQP", settings.ca_file, wanted=wanted, how=how)
     errors = library("aio_pika.exceptions", "amqp")
+    refusals = (errors.AuthenticationError, errors.ProbableAuthenticationError)
     return sink_over(
         Line(
             name="AMQP",
-            connect=lambda: _connected(settings),
+            connect=lambda: _connected(settings, context),
             send=Exchange.send,
             faults=(errors.AMQPError, errors.DeliveryError),
             system_logs=settings.system_logs,
+            explain=explaining("AMQP", "URL", lambda error: isinstance(error, refusals)),
         )
     )
 

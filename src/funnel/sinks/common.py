@@ -55,6 +55,13 @@ async def together(sending: Sequence[Awaitable[object]]) -> None:
             raise ended
 
 
+async def ended(closing: Awaitable[object], seconds: float) -> None:
+    """Wait for an end, but not for longer than that, and whatever comes of it."""
+    with suppress(Exception):
+        async with asyncio.timeout(seconds):
+            await closing
+
+
 def library(module: str, extra: str) -> Any:
     """A module that is installed with an extra only. Raises `Unavailable` where it is not."""
     try:
@@ -82,6 +89,7 @@ class Line(Generic[C]):
     faults: tuple[type[Exception], ...]
     """The library's own errors; after any, the connection is thrown away."""
     system_logs: bool
+    explain: Callable[[Exception], str] = repr
 
 
 class _Sink(Generic[C]):
@@ -94,6 +102,7 @@ class _Sink(Generic[C]):
 
     def __init__(self, line: Line[C]) -> None:
         self._line = line
+        self._faults: tuple[type[Exception], ...] = (OSError, *line.faults)
         self._connection: C | None = None
         self._stack = AsyncExitStack()
 
@@ -105,9 +114,9 @@ class _Sink(Generic[C]):
             if self._connection is None:
                 self._connection = await self._stack.enter_async_context(self._line.connect())
             await self._line.send(self._connection, told)
-        except self._line.faults as error:
+        except self._faults as error:
             await self.close()
-            raise Unavailable(f"{self._line.name}: {error!r}") from error
+            raise Unavailable(f"{self._line.name}: {self._line.explain(error)}") from error
         except BaseException:
             await self.close()
             raise
@@ -115,9 +124,7 @@ class _Sink(Generic[C]):
     async def close(self) -> None:
         """It may be used again."""
         self._connection = None
-        with suppress(Exception):
-            async with asyncio.timeout(GRACE):
-                await self._stack.aclose()
+        await ended(self._stack.aclose(), GRACE)
         self._stack = AsyncExitStack()
 
 

@@ -1,10 +1,11 @@
 """Apache Kafka: a message an event, in the partition that the id of its task falls to."""
 
-import asyncio
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from funnel.core.message import Numbered
@@ -13,13 +14,22 @@ from funnel.core.value import Some, Value
 from funnel.metrics import Metrics
 from funnel.plugins import Host, Plugin
 from funnel.ports import Sink
-from funnel.sinks.common import GRACE, Line, by_task, demand, library, sink_over, together
+from funnel.sinks.common import GRACE, Line, by_task, demand, ended, library, sink_over, together
+from funnel.sinks.private import encryption, explaining
 from funnel.wire.message import encode, indent
 
 log = logging.getLogger(__name__)
 
 OVERHEAD: Final = 512
 """Bytes of a batch that are not the message."""
+
+
+class Mechanism(StrEnum):
+    """Of a login."""
+
+    PLAIN = "PLAIN"
+    SCRAM_SHA_256 = "SCRAM-SHA-256"
+    SCRAM_SHA_512 = "SCRAM-SHA-512"
 
 
 class Settings(Value, kw_only=True, rename={"tls": "TLS", "ca_file": "CAFile"}):
@@ -40,7 +50,7 @@ class Settings(Value, kw_only=True, rename={"tls": "TLS", "ca_file": "CAFile"}):
     user: str = ""
     """Empty: no login."""
     password: Secret = Secret()
-    mechanism: str = "PLAIN"
+    mechanism: Mechanism = Mechanism.PLAIN
     """Of the login: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
 
 
@@ -102,37 +112,54 @@ def _message(one: Numbered) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _connected(settings: Settings, metrics: Metrics) -> AsyncGenerator[Producer]:
+async def _connected(
+    settings: Settings, context: ssl.SSLContext | None, metrics: Metrics
+) -> AsyncGenerator[Producer]:
+    how = _how(settings, context)
     producer = library("aiokafka", "kafka").AIOKafkaProducer(
-        bootstrap_servers=[one for one in settings.servers if one],
-        client_id="funnel",
+        bootstrap_servers=_servers(settings),
         acks="all",
         enable_idempotence=True,
         max_batch_size=settings.batch_bytes,
         max_request_size=settings.batch_bytes * 2,
-        request_timeout_ms=int(settings.timeout.total_seconds() * 1000),
-        **_security(settings),
+        **how,
     )
     try:
-        await producer.start()
+        await _start(producer, settings, how)
         yield Producer(producer, settings, metrics)
     finally:
         # It waits for what it still would send, which may be for long.
-        with suppress(Exception):
-            async with asyncio.timeout(GRACE / 2):
-                await producer.stop()
+        await ended(producer.stop(), GRACE / 2)
         await producer.client.close()
 
 
-def _security(settings: Settings) -> Mapping[str, Any]:
-    how = ("SASL_" if settings.user else "") + ("SSL" if settings.tls else "PLAINTEXT")
-    found: dict[str, Any] = {"security_protocol": how}
-    if settings.tls:
-        create = library("aiokafka.helpers", "kafka").create_ssl_context
-        found["ssl_context"] = create(cafile=settings.ca_file or None)
+async def _start(producer: Any, settings: Settings, how: Mapping[str, Any]) -> None:
+    """The library says only that no server would have it: ask one by one, and raise why."""
+    try:
+        await producer.start()
+    except library("aiokafka.errors", "kafka").KafkaConnectionError:
+        conn = library("aiokafka.conn", "kafka")
+        for host, port, _ in conn.collect_hosts(_servers(settings)):
+            (await conn.create_conn(host, port, **how)).close()
+        raise
+
+
+def _servers(settings: Settings) -> Sequence[str]:
+    return [one for one in settings.servers if one]
+
+
+def _how(settings: Settings, context: ssl.SSLContext | None) -> Mapping[str, Any]:
+    """Of each connection to a broker."""
+    found: dict[str, Any] = {
+        "client_id": "funnel",
+        "request_timeout_ms": int(settings.timeout.total_seconds() * 1000),
+        "security_protocol": ("SASL_" if settings.user else "")
+        + ("SSL" if context else "PLAINTEXT"),
+        "ssl_context": context,
+    }
     if settings.user:
         found |= {
-            "sasl_mechanism": settings.mechanism,
+            "sasl_mechanism": settings.mechanism.value,
             "sasl_plain_username": settings.user,
             "sasl_plain_password": settings.password.reveal(),
         }
@@ -141,14 +168,21 @@ def _security(settings: Settings) -> Mapping[str, Any]:
 
 def make(settings: Settings, host: Host) -> AbstractAsyncContextManager[Sink]:
     demand("Kafka.Servers", any(settings.servers), "name a broker, as in broker1:9092")
+    context = encryption("Kafka", settings.ca_file, wanted=settings.tls, how="set Kafka.TLS")
     errors = library("aiokafka.errors", "kafka")
+    refusals = (
+        errors.AuthenticationFailedError,
+        errors.SaslAuthenticationFailed,
+        errors.UnsupportedSaslMechanismError,
+    )
     return sink_over(
         Line(
             name="Kafka",
-            connect=lambda: _connected(settings, host.metrics),
+            connect=lambda: _connected(settings, context, host.metrics),
             send=Producer.send,
             faults=(errors.KafkaError,),
             system_logs=settings.system_logs,
+            explain=explaining("Kafka", "Servers", lambda error: isinstance(error, refusals)),
         )
     )
 

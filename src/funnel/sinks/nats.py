@@ -1,6 +1,7 @@
 """NATS: a message an event, kept by a stream of JetStream."""
 
 import logging
+import ssl
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -12,7 +13,8 @@ from funnel.core.value import Value
 from funnel.metrics import Metrics
 from funnel.plugins import Host, Plugin
 from funnel.ports import Sink
-from funnel.sinks.common import Line, demand, library, rounds, sink_over, together
+from funnel.sinks.common import GRACE, Line, demand, ended, library, rounds, sink_over, together
+from funnel.sinks.private import encryption, explaining
 from funnel.wire.message import encode
 
 log = logging.getLogger(__name__)
@@ -21,7 +23,7 @@ OVERHEAD: Final = 1024
 """Bytes of a message that are headers."""
 
 
-class Settings(Value, kw_only=True):
+class Settings(Value, kw_only=True, rename={"ca_file": "CAFile"}):
     """Events to a stream of NATS JetStream, which keeps each once."""
 
     servers: tuple[str, ...] = ()
@@ -34,6 +36,8 @@ class Settings(Value, kw_only=True):
     """What the system says about tasks, too."""
     timeout: timedelta = timedelta(seconds=10)
     """For one message to be kept."""
+    ca_file: str = ""
+    """Certificates to trust; empty: those of the system."""
     user: str = ""
     password: Secret = Secret()
     token: Secret = Secret()
@@ -77,23 +81,42 @@ class Stream:
 
 
 @asynccontextmanager
-async def _connected(settings: Settings, metrics: Metrics) -> AsyncGenerator[Stream]:
-    connection = await library("nats", "nats").connect(
-        servers=[one for one in settings.servers if one],
-        name="funnel",
-        connect_timeout=settings.timeout.total_seconds(),
-        allow_reconnect=False,
-        max_reconnect_attempts=1,
-        reconnect_time_wait=0,
-        error_cb=_hear,
-        **_login(settings),
-    )
+async def _connected(
+    settings: Settings, context: ssl.SSLContext | None, metrics: Metrics
+) -> AsyncGenerator[Stream]:
+    connection = _private() if context else library("nats.aio.client", "nats").Client()
     try:
+        await connection.connect(
+            servers=[one for one in settings.servers if one],
+            name="funnel",
+            connect_timeout=settings.timeout.total_seconds(),
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            error_cb=_hear,
+            tls=context,
+            **_login(settings),
+        )
         stream = Stream(connection, settings, metrics)
         await stream.open()
         yield stream
     finally:
-        await connection.close()
+        # After a handshake that failed it would wait for ever.
+        await ended(connection.close(), GRACE / 2)
+
+
+def _private() -> Any:
+    """A client to whom tls:// means just that: the library's own would follow a server's lead."""
+    client = library("nats.aio.client", "nats").Client
+    errors = library("nats.errors", "nats")
+
+    def _connect_command(self: Any) -> Any:
+        """What it says first, with the login, once it knows what the server is."""
+        if not self._server_info.get("tls_required"):
+            raise errors.Error("the server does not speak TLS, as tls:// in NATS.Servers demands")
+        return client._connect_command(self)
+
+    return type("Private", (client,), {"_connect_command": _connect_command})()
 
 
 async def _hear(_error: Exception) -> None:
@@ -112,14 +135,20 @@ def _login(settings: Settings) -> dict[str, str]:
 
 def make(settings: Settings, host: Host) -> AbstractAsyncContextManager[Sink]:
     demand("NATS.Servers", any(settings.servers), "name one, as in nats://host:4222")
+    wanted = any(one.startswith("tls:") for one in settings.servers)
+    how = "begin NATS.Servers with tls://"
+    context = encryption("NATS", settings.ca_file, wanted=wanted, how=how)
     errors = library("nats.errors", "nats")
     return sink_over(
         Line(
             name="NATS",
-            connect=lambda: _connected(settings, host.metrics),
+            connect=lambda: _connected(settings, context, host.metrics),
             send=Stream.send,
             faults=(errors.Error,),
             system_logs=settings.system_logs,
+            explain=explaining(
+                "NATS", "Servers", lambda error: "authorization violation" in str(error).lower()
+            ),
         )
     )
 

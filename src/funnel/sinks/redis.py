@@ -11,10 +11,11 @@ from funnel.core.value import Some, Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Sink
 from funnel.sinks.common import Line, demand, library, sink_over
+from funnel.sinks.private import encryption, explaining
 from funnel.wire.message import encode
 
 
-class Settings(Value, kw_only=True):
+class Settings(Value, kw_only=True, rename={"ca_file": "CAFile"}):
     """Events to a stream of Redis."""
 
     url: str = ""
@@ -27,6 +28,8 @@ class Settings(Value, kw_only=True):
     """What the system says about tasks, too."""
     timeout: timedelta = timedelta(seconds=10)
     """For one answer."""
+    ca_file: str = ""
+    """Certificates to trust; empty: those of the system."""
     user: str = ""
     password: Secret = Secret()
 
@@ -56,6 +59,7 @@ async def _connected(settings: Settings) -> AsyncGenerator[Any]:
         socket_connect_timeout=seconds,
         single_connection_client=True,
         retry=None,
+        **({"ssl_ca_certs": settings.ca_file} if settings.ca_file else {}),
     )
     try:
         yield redis
@@ -65,13 +69,19 @@ async def _connected(settings: Settings) -> AsyncGenerator[Any]:
 
 def make(settings: Settings, _host: Host) -> AbstractAsyncContextManager[Sink]:
     demand("Redis.URL", settings.url, "name a server, as in redis://host:6379/0")
+    wanted = settings.url.startswith("rediss:")
+    encryption("Redis", settings.ca_file, wanted=wanted, how="begin Redis.URL with rediss://")
+    errors = library("redis.exceptions", "redis")
     return sink_over(
         Line(
             name="Redis",
             connect=lambda: _connected(settings),
             send=lambda redis, told: _send(settings, redis, told),
-            faults=(library("redis.exceptions", "redis").RedisError,),
+            faults=(errors.RedisError,),
             system_logs=settings.system_logs,
+            explain=explaining(
+                "Redis", "URL", lambda error: isinstance(error, errors.AuthenticationError)
+            ),
         )
     )
 
