@@ -6,10 +6,10 @@ What is about as rare is met with it as a list of numbers, and what is common is
 
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import lru_cache
+from contextlib import contextmanager
+from functools import lru_cache, partial
 from operator import itemgetter
-from typing import LiteralString
+from typing import LiteralString, TypeAlias
 
 from msgspec import json
 
@@ -39,6 +39,11 @@ NEWEST = 2**63 - 1
 """Above the number of any task."""
 WITHOUT_END = b""
 """SQLite sorts any bytes after all text."""
+
+Which: TypeAlias = tuple[str, tuple[str, ...]]
+"""What leads to tasks, and what is checked of each: names of clauses."""
+Given: TypeAlias = Sequence[str | bytes | int]
+"""The values for them."""
 
 
 class Term(Value):
@@ -75,9 +80,9 @@ def search(db: sqlite3.Connection, query: Query, shown: Shown) -> Listing:
     terms = (*_terms(query),)
     if len(terms) > MOST_TERMS:
         raise Invalid(f"tag_key: {len(query.tags)} tags are too many to ask for at once")
-    # One statement is of one moment by itself, and each costs a thread a turn.
-    is_one = not terms and query.view is View.MINIMAL
-    with nullcontext() if is_one else _one_moment(db):
+    if not terms and query.view is View.MINIMAL:
+        return _page(db, query)
+    with _one_moment(db):
         after = _after(db, query, terms)
         rows, end = (_walk if terms else _newest)(db, query, terms, after)
         page = rows[: query.page_size]
@@ -85,6 +90,16 @@ def search(db: sqlite3.Connection, query: Query, shown: Shown) -> Listing:
             end = page[-1][0]
         made = page if query.view is View.MINIMAL else _documents(db, query.view, page, shown)
     return Listing(b",".join([document for _, document in made]), token(end) if end else "")
+
+
+def _page(db: sqlite3.Connection, query: Query) -> Listing:
+    """A page of the minimal view where nothing is asked for; its JSON is made by SQLite."""
+    given = (place(query.page_token) if query.page_token else NEWEST, query.page_size)
+    text, last, has_more = reading(
+        lambda: db.execute(SQL["page"], given).fetchone(),
+        lambda: _numbers(db, ("all", ()), given),
+    )
+    return Listing(text[1:-1].encode(), token(last) if has_more else "")
 
 
 def _after(db: sqlite3.Connection, query: Query, terms: Sequence[Term]) -> int:
@@ -107,11 +122,15 @@ def _one_moment(db: sqlite3.Connection) -> Generator[None]:
 def find(
     db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope, shown: Shown
 ) -> bytes | None:
-    """The document of a task; None where it is absent or out of scope."""
-    with _one_moment(db):
-        row = look_up(db, task_id, view, scope)
-        made = row if view is View.MINIMAL else _documents(db, view, row, shown)
-    return made[0][1] if made else None
+    """
+    The document of a task, made anew; None where it is absent or out of scope.
+
+    Not for the minimal view, whose document comes with the look by itself.
+    """
+    made = [*_made(db, view, *_the_one(task_id, scope))]
+    for n, progress, document in made:
+        shown.put(view, n, progress, document)
+    return made[0][2] if made else None
 
 
 def look_up(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -> list[Row]:
@@ -120,9 +139,13 @@ def look_up(db: sqlite3.Connection, task_id: TaskId, view: View, scope: Scope) -
 
     For the minimal view it comes with that, its document.
     """
+    return _read(db, _found(view), *_the_one(task_id, scope))
+
+
+def _the_one(task_id: TaskId, scope: Scope) -> tuple[Which, Given]:
     if scope.owner is None:
-        return _read(db, _found(view), ("id", ()), (task_id, 1))
-    return _read(db, _found(view), ("own", ()), (task_id, task_id, scope.owner, 1))
+        return ("id", ()), (task_id, 1)
+    return ("own", ()), (task_id, task_id, scope.owner, 1)
 
 
 def _documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: Shown) -> list[Row]:
@@ -130,16 +153,25 @@ def _documents(db: sqlite3.Connection, view: View, seen: Sequence[Row], shown: S
     found = {n: shown.get(view, n, progress) for n, progress in seen}
     unknown = [n for n, document in found.items() if document is None]
     if unknown:
-        sql = _joined(_COLUMNS[view], "some", ())
-
-        def make() -> list[Made]:
-            (text,) = db.execute(sql, (str(unknown), len(unknown))).fetchone()
-            return [*READ[view](text)]
-
-        for n, progress, document in reading(make, lambda: unknown):
+        given = (str(unknown), len(unknown))
+        for n, progress, document in _made(db, view, ("some", ()), given):
             shown.put(view, n, progress, document)
             found[n] = document
     return [(n, document) for n, document in found.items() if document is not None]
+
+
+def _made(db: sqlite3.Connection, view: View, which: Which, given: Given) -> list[Made]:
+    """Raises `Damaged` where one of them cannot be read."""
+
+    def make() -> list[Made]:
+        (text,) = db.execute(_joined(_COLUMNS[view], *which), given).fetchone()
+        return [*READ[view](text)]
+
+    return reading(make, partial(_numbers, db, which, given))
+
+
+def _numbers(db: sqlite3.Connection, which: Which, given: Given) -> list[int]:
+    return [n for (n,) in db.execute(_joined("numbers", *which), given)]
 
 
 def has_many_events(db: sqlite3.Connection, n: int) -> bool:
@@ -226,22 +258,14 @@ def _matching(
     return _read(db, _found(view), which, given)
 
 
-def _read(
-    db: sqlite3.Connection,
-    columns: str,
-    which: tuple[str, tuple[str, ...]],
-    given: Sequence[str | bytes | int],
-) -> list[Row]:
+def _read(db: sqlite3.Connection, columns: str, which: Which, given: Given) -> list[Row]:
     """Raises `Damaged` where one of them cannot be read."""
 
     def look() -> list[Row]:
         (text,) = db.execute(_joined(columns, *which), given).fetchone()
         return read_rows(text)
 
-    def suspects() -> list[int]:
-        return [n for (n,) in db.execute(_joined("numbers", *which), given)]
-
-    return reading(look, suspects)
+    return reading(look, partial(_numbers, db, which, given))
 
 
 def _found(view: View) -> str:

@@ -38,6 +38,14 @@ WITH RECURSIVE
   )
 SELECT min(b) * 4096 FROM block
 
+-- name: page
+-- All of a page of the minimal view, its last number, and whether there are more.
+SELECT documents, last, EXISTS (SELECT 1 FROM task WHERE task.n < last)
+FROM (
+  SELECT json_group_array(json_object('id', id, 'state', state)) AS documents, min(n) AS last
+  FROM (SELECT n, id, state FROM task WHERE n < ? ORDER BY n DESC LIMIT ?)
+)
+
 -- name: minimal
 -- TES JSON at once: an id and a state are all there is to it.
 SELECT json_group_array(json_array(n, json_object('id', id, 'state', state)))
