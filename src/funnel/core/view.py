@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import asdict, replace
 
 from funnel.core.container import Stream
-from funnel.core.event import EARLIEST, Created, Event, Logged, Printed, Requeued
+from funnel.core.event import Created, Event, Printed
 from funnel.core.fold import Progress
 from funnel.core.output import rest
-from funnel.core.systemlog import line
+from funnel.core.systemlog import of_events
 from funnel.core.task import ExecutorLog, Task, TaskLog
 
 Outputs = Mapping[int, Sequence[Printed]]
@@ -32,12 +32,13 @@ def full(created: Created, progress: Progress, events: Iterable[Event], outputs:
     `outputs` are the pieces of output kept for each attempt, 1 the first, in the order of
     their streams and bytes.
     """
-    return replace(bare(created, progress), logs=full_logs(progress, events, outputs))
+    return replace(bare(created, progress), logs=full_logs(progress, of_events(events), outputs))
 
 
-def full_logs(progress: Progress, events: Iterable[Event], outputs: Outputs) -> tuple[TaskLog, ...]:
-    """The logs of all attempts, with what the system and the executors said."""
-    said = _by_attempt(events)
+def full_logs(
+    progress: Progress, said: Mapping[int, tuple[str, ...]], outputs: Outputs
+) -> tuple[TaskLog, ...]:
+    """The logs of all attempts, with what the system and the executors said in each."""
     return tuple(
         replace(
             log,
@@ -60,20 +61,6 @@ def tail(pieces: Iterable[Printed]) -> str:
             text, keep, at = text + rest(piece.text, piece.start, at), piece.keep, piece.end
     whole = text.encode()
     return text if len(whole) <= keep else whole[len(whole) - keep :].decode(errors="ignore")
-
-
-def _by_attempt(events: Iterable[Event]) -> Mapping[int, tuple[str, ...]]:
-    lines = list[str]()
-    said, latest = [lines], EARLIEST
-    for event in events:
-        if isinstance(event, Logged):
-            told = replace(event, at=latest) if event.at < latest else event
-            latest = told.at
-            lines.append(line(told, len(said)))
-        elif isinstance(event, Requeued):
-            lines = list[str]()
-            said.append(lines)
-    return {attempt: tuple(lines) for attempt, lines in enumerate(said, 1)}
 
 
 def _printed(logs: tuple[ExecutorLog, ...], pieces: Sequence[Printed]) -> tuple[ExecutorLog, ...]:

@@ -8,6 +8,7 @@ time and its spec. Older rows hold one event each, as an object; they are read a
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from msgspec import Raw, Struct, json
@@ -29,6 +30,7 @@ from funnel.core.event import (
     StateChanged,
 )
 from funnel.core.state import State
+from funnel.core.systemlog import Said, by_attempt
 from funnel.core.task import OutputFileLog, Spec, TaskId
 from funnel.core.value import Value
 from funnel.wire.document import Kept
@@ -103,6 +105,14 @@ class _Told(_Packed, tag=2):
     def event(self, task_id: TaskId, at: datetime) -> Change:
         return Logged(task_id, at, self.message, Level.INFO, self.fields)
 
+    @property
+    def level(self) -> Level:
+        return Level.INFO
+
+    @property
+    def index(self) -> int:
+        return 0
+
 
 class _Logged(_Packed, tag=3):
     message: str
@@ -167,8 +177,7 @@ _PACKED: Final[Mapping[type[Change], Callable[[int, Any], _Packed]]] = {
     OutputsStored: lambda after, event: _OutputsStored(after, short_files(event.outputs)),
     Requeued: lambda after, event: _Requeued(after, event.reason, event.pause),
 }
-_SAID: Final = frozenset({_Told, _Logged, _Requeued})
-"""What the logs of a task need beside its progress."""
+_SAID: Final = (_Told, _Logged)
 
 _Event: TypeAlias = (
     _Accepted
@@ -279,19 +288,43 @@ def read(whose: Whose, last: int, body: bytes) -> list[Numbered]:
     return found
 
 
-def said(task_id: TaskId, rows: Sequence[Body]) -> Iterator[Event]:
-    """Of the events in these rows, those that the logs need beside the progress."""
+def system_logs(rows: Sequence[Body]) -> Mapping[int, tuple[str, ...]]:
+    """What the system said by these rows, in each attempt; no event is made of what is shown."""
+    return by_attempt(_said(rows), _iso)
+
+
+def _said(rows: Sequence[Body]) -> Iterator[tuple[int, Said] | None]:
     for row in rows:
         if isinstance(row, Fact):
-            yield row
+            if isinstance(row, Logged):
+                yield micros(row.at), row
+            elif isinstance(row, Requeued):
+                yield None
             continue
-        since = _since(row)
+        since = _began(row)
         for one in row:
-            if type(one) in _SAID and not isinstance(one, int):
-                yield one.event(task_id, since + timedelta(0, 0, one.after))
+            if isinstance(one, _SAID):
+                yield since + one.after, one
+            elif type(one) is _Requeued:
+                yield None
+
+
+def _iso(us: int) -> str:
+    """As `isoformat` has it, by quicker means."""
+    second, rest = divmod(us, 1_000_000)
+    return f"{_second(second)}.{rest:06}+00:00" if rest else f"{_second(second)}+00:00"
+
+
+@lru_cache(256)
+def _second(since: int) -> str:
+    return moment(since * 1_000_000).isoformat().removesuffix("+00:00")
 
 
 def _since(row: Sequence[_Cell]) -> datetime:
+    return moment(_began(row))
+
+
+def _began(row: Sequence[_Cell]) -> int:
     if row and isinstance(row[0], int):
-        return moment(row[0])
+        return row[0]
     raise ValueError("a row of events without a time")

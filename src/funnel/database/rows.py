@@ -19,7 +19,7 @@ from funnel.core.task import TaskId
 from funnel.core.view import full_logs
 from funnel.core.work import Work
 from funnel.database.folded import read_progress
-from funnel.database.packed import Body, First, kept, said
+from funnel.database.packed import Body, First, kept, system_logs
 from funnel.wire.document import without_contents, write_task
 
 Row: TypeAlias = tuple[int, bytes]
@@ -61,7 +61,7 @@ def read_full(text: str) -> Iterator[Made]:
         stored = bytes(raw)
         progress = read_listed(stored, listed)
         task_id = progress.task_id
-        logs = full_logs(progress, said(task_id, rows), _outputs(task_id, pieces))
+        logs = full_logs(progress, system_logs(rows), _outputs(task_id, pieces))
         yield n, stored, write_task(kept(first), task_id, progress.state, logs)
 
 
