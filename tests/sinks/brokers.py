@@ -32,7 +32,9 @@ def free_ports() -> int:
 
 
 class Broker:
-    """One of those that `scripts/broker.sh` knows, by name."""
+    """One of those that a script knows, by name."""
+
+    script = SCRIPT
 
     def __init__(self, name: str, home: Path) -> None:
         self.name = name
@@ -52,7 +54,7 @@ class Broker:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [SCRIPT, "run", self.name, self.home / "data", str(self.port)],
+                [self.script, "run", self.name, self.home / "data", str(self.port)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -76,6 +78,6 @@ class Broker:
             return one.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-def install(name: str) -> None:
+def install(name: str, script: Path = SCRIPT) -> None:
     """Bring the software first: it takes longer than a test may."""
-    subprocess.run([SCRIPT, "install", name], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run([script, "install", name], check=True, stdin=subprocess.DEVNULL)
