@@ -1,9 +1,10 @@
 """What must be true of a deployment once its faults have healed: evidence in, violations out."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import reduce
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from funnel.core.error import FunnelError
@@ -16,10 +17,12 @@ from funnel.core.event import (
     ExecutorStarted,
     Logged,
     OutputsStored,
+    Recorded,
     Requeued,
     StateChanged,
 )
 from funnel.core.fold import EMPTY, Progress, apply, begin
+from funnel.core.message import messages
 from funnel.core.state import State
 from funnel.core.task import Spec, TaskId
 from funnel.core.value import Value
@@ -71,6 +74,7 @@ class Evidence(Value, kw_only=True):
 
     `wanted` has the files that a task shall store, and what is in them; `files` those that are
     there. `strangers` are containers of others that were started, `others` those still there.
+    `told` are the messages of an event stream, by their keys; None where there was no such stream.
     """
 
     calls: tuple[Call, ...] = ()
@@ -85,6 +89,7 @@ class Evidence(Value, kw_only=True):
     files: Mapping[str, str] = {}
     wanted: Mapping[str, Mapping[str, str]] = {}
     witness: Mapping[str, tuple[Mark, ...]] = {}
+    told: Mapping[TaskId, Sequence[str]] | None = None
 
 
 Law: TypeAlias = Callable[[Evidence], Iterator[str]]
@@ -312,6 +317,25 @@ def stored_once(kept: Kept) -> Iterator[str]:
         told = 0 if isinstance(one, Requeued) else told + isinstance(one, OutputsStored)
         if told > 1:
             yield "its outputs were told of twice"
+
+
+@law
+def told(evidence: Evidence) -> Iterator[str]:
+    """A stream hears everything, in order; what it hears again, with all that comes after it."""
+    for task_id, kept in evidence.tasks.items() if evidence.told is not None else ():
+        heard, happened = (evidence.told or {}).get(task_id, ()), _happened(kept)
+        if set(heard) != {*happened}:
+            yield f"{task_id} ({_name(kept)}): of {happened} a stream heard {heard}"
+            continue
+        places = [-1, *map(happened.index, heard)]
+        for before, place in pairwise(places):
+            if place > before + 1:
+                yield f"{task_id} ({_name(kept)}): {happened[place]} was heard too early: {heard}"
+
+
+def _happened(kept: Kept) -> Sequence[str]:
+    """The keys of all that there is to tell."""
+    return [one.key for seq, event in kept.events for one in messages(Recorded(seq, seq, event), 1)]
 
 
 @law

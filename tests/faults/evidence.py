@@ -3,8 +3,9 @@
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +18,7 @@ from funnel.core.task import TaskId
 from funnel.database.folded import read_progress
 from funnel.database.packed import Whose, read
 
+redis: Any = import_module("redis")
 EVENTS = "SELECT seq, CAST(body AS BLOB) FROM event WHERE n = ? ORDER BY position"
 TASKS = "SELECT n, id, owner, queue, state, active, CAST(progress AS BLOB) FROM task"
 
@@ -102,6 +104,15 @@ def gathered(home: Path, deployment: str, **known: Any) -> Evidence:
         witness=witness(home / "witness"),
         **known,
     )
+
+
+def told(address: str) -> Mapping[TaskId, Sequence[str]]:
+    """What Redis has heard of each task, by the keys of the messages, in order."""
+    found: dict[TaskId, list[str]] = {}
+    with redis.Redis.from_url(f"redis://:testing@{address}/0", decode_responses=True) as client:
+        for _, entry in client.xrange("funnel"):
+            found.setdefault(TaskId(entry["task"]), []).append(entry["event"])
+    return found
 
 
 def system_errors(evidence: Evidence) -> list[str]:

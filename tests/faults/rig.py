@@ -2,17 +2,19 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from select import select
 from typing import Any
 
 import httpx
+from brokers import Broker
 from checker import Call, Evidence, Heard, violations
-from evidence import containers, docker, gathered, running_now
+from evidence import containers, docker, gathered, running_now, told
 from msgspec import json
 from msgspec.structs import replace
 from running import FINAL, free_port, until
@@ -38,7 +40,11 @@ class Asked(Value, kw_only=True):
 
 
 class Rig:
-    """`flags` are added to those of each server; `grace` is that of the sweep, in seconds."""
+    """
+    `flags` are added to those of each server; `grace` is that of the sweep, in seconds.
+
+    Redis is told what happens, but where servers shall make no calls for that.
+    """
 
     def __init__(self, home: Path, *flags: str, grace: float = 1.0, threads: int = 0) -> None:
         self.home = home
@@ -51,6 +57,7 @@ class Rig:
         self.ids: dict[str, str] = {}
         self.asked: dict[str, Asked] = {}
         self.strangers: list[str] = []
+        self._redis = None if threads else Broker("redis", home / "redis")
         port = free_port()
         self._order = Order(
             flags=(
@@ -61,6 +68,7 @@ class Rig:
                 *("--SQLite.Path", str(home / "funnel.db"), "--Local.Cpus=100"),
                 *("--LocalStorage.AllowedDirs", f"{self.files},{self.inputs}"),
                 *("--LocalStorage.SharedDirs", str(self.witness)),
+                *self._telling(),
                 *flags,
             ),
             home=str(home),
@@ -69,7 +77,8 @@ class Rig:
             silent=threads > 0,
         )
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-        self._zygote = subprocess.Popen([sys.executable, str(ZYGOTE)], **SPAWN)
+        environment = {**os.environ, "FUNNEL__REDIS__PASSWORD": "testing"}
+        self._zygote = subprocess.Popen([sys.executable, str(ZYGOTE)], env=environment, **SPAWN)
         self.pid = 0
 
     def prepare(self, *faults: Fault, delay: float = 0.2) -> int:
@@ -164,6 +173,7 @@ class Rig:
         until(self.all_over)
         until(lambda: not containers(self.deployment))
         until(lambda: not any((self.home / "work").iterdir()))
+        until(self._has_told)
         assert self.signal(signal.SIGTERM) in (0, -signal.SIGTERM)
 
     def evidence(self) -> Evidence:
@@ -174,6 +184,7 @@ class Rig:
             wanted={name: asked.wanted for name, asked in self.asked.items()},
             strangers=frozenset(self.strangers),
             others=running_now(self.strangers),
+            told=told(self._redis.address) if self._redis else None,
         )
 
     def healed(self) -> Evidence:
@@ -194,8 +205,27 @@ class Rig:
             self.signal(signal.SIGKILL)
         self._zygote.communicate()
         self._http.close()
+        if self._redis:
+            self._redis.stop()
         for name in (*containers(self.deployment), *self.strangers):
             docker("rm", "--force", "--volumes", name)
+
+    def _telling(self) -> Sequence[str]:
+        """The flags by which Redis, which is started, is told what happens."""
+        if not self._redis:
+            return ()
+        self._redis.home.mkdir()
+        self._redis.start()
+        return "--EventWriters", "redis", "--Redis.URL", f"redis://{self._redis.address}"
+
+    def _has_told(self) -> bool:
+        """Whether all that happened is told, and marked as that."""
+        if not self._redis:
+            return True
+        with closing(sqlite3.connect(f"file:{self.home}/funnel.db?mode=ro", uri=True)) as db:
+            (happened,) = db.execute("SELECT coalesce(max(position), 0) FROM event").fetchone()
+            (marked,) = db.execute("SELECT max(position) FROM reader").fetchone()
+        return bool(marked == happened)
 
     def _answers(self) -> bool:
         with suppress(httpx.TransportError):

@@ -1,6 +1,6 @@
 """The checker sees what is wrong: each planted fault breaks the law that it is about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -27,6 +27,12 @@ from funnel.testing.build import EPOCH
 T1, T2 = TaskId("t1"), TaskId("t2")
 STEP = Executor(image="alpine", command=("true",))
 STORED = OutputFileLog(url="file:///files/one.text", path="/out/text", size_bytes="5")
+
+HEARD = (
+    *("1-0", "3-0", "3-1", "4-0", "5-0", "6-0", "6-1", "7-0", "8-0", "9-0", "10-0", "10-1", "11-0"),
+    *("12-0", "12-1", "13-0", "14-0", "14-1"),
+)
+"""What there is to tell of the first task: the number of an event, and that of its message."""
 
 Plant = Callable[[Evidence], Evidence]
 
@@ -88,6 +94,10 @@ GOOD = Evidence(
     others=frozenset({"foreign"}),
     files={"one.text": "hello"},
     wanted={"one": {"one.text": "hello"}, "two": {"two.text": "never"}},
+    told={
+        T1: [f"t1-{one}" for one in HEARD],
+        T2: ["t2-1-0", "t2-2-0", "t2-3-0", "t2-2-0", "t2-3-0", "t2-4-0", "t2-4-1", "t2-6-0"],
+    },
     witness={
         "one": tuple(Mark(index, what) for index in (0, 0, 1) for what in ("start", "stop")),
         "two": (Mark(0, "start"),),
@@ -119,6 +129,10 @@ def with_progress(task_id: TaskId, **given: Any) -> Plant:
 
 def with_more(what: str, **more: Any) -> Plant:
     return lambda good: replace(good, **{what: {**getattr(good, what), **more}})
+
+
+def with_told(change: Callable[[Sequence[str]], Sequence[str]]) -> Plant:
+    return lambda good: replace(good, told={**(good.told or {}), T2: change((good.told or {})[T2])})
 
 
 def renumbered(*numbers: int) -> Plant:
@@ -244,6 +258,17 @@ PLANTED: dict[str, tuple[str, Plant]] = {
     "outputs are told of twice": (
         "stored_once",
         with_events(T1, lambda events: [*events[:-1], events[-2], events[-1]]),
+    ),
+    "a stream does not hear of a task": ("told", lambda good: replace(good, told={})),
+    "a stream misses a message": ("told", with_told(lambda heard: heard[:-1])),
+    "a stream hears what never was": ("told", with_told(lambda heard: [*heard, "t2-9-0"])),
+    "a stream hears the end before the beginning": (
+        "told",
+        with_told(lambda heard: [*reversed(heard)]),
+    ),
+    "a stream hears again without what comes after": (
+        "told",
+        with_told(lambda heard: [*heard, heard[0], heard[-1]]),
     ),
     "a container is left": ("nothing_left", lambda good: replace(good, containers=("t1-0",))),
     "a work directory is left": ("nothing_left", lambda good: replace(good, workplaces=("t1",))),

@@ -25,6 +25,7 @@ from funnel import app, cli, plugins
 from funnel.core.backoff import delays
 from funnel.core.value import Value
 from funnel.plugins import Plugin
+from funnel.ports import Sink
 from funnel.service import dispatch, worker
 from funnel.service.sweep import Sweep
 from funnel.testing.failpoints import PORTS, Failpoints, Fault
@@ -103,13 +104,16 @@ def _hurried(_pause: float, luck: float) -> float:
 def armed_plugins(points: Failpoints) -> Callable[[str, str], Any]:
     def find(kind: str, name: str) -> Plugin[Any, Any]:
         plugin, port = plugins.find(kind, name), NAMES.get(kind, kind)
-        if port not in PORTS:
+        if port not in {*PORTS, "sink"}:
             return plugin
 
         @asynccontextmanager
         async def make(settings: Any, host: Any) -> AsyncGenerator[Any]:
             async with plugin.make(settings, host) as adapter:
-                yield points.around(port, adapter)
+                if port == "sink":
+                    yield points.armed("sink.tell", adapter, like=Sink.__call__)
+                else:
+                    yield points.around(port, adapter)
 
         return replace(plugin, make=make)
 
