@@ -4,16 +4,21 @@ import asyncio
 import errno
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
 from funnel.core.error import Denied, FunnelError, Invalid, NotFound
 from funnel.ports import Storage
+from funnel.storage.share import Unlimited
 
 PIECE = 1 << 23
 """Larger than what an adapter may take for one part."""
+LARGE = 32 << 20
+"""Of this size, a download can be caught on its way."""
 SIZES = (0, 1, PIECE - 1, PIECE, PIECE + 1)
 NAMES = (
     *("with space", "ünïcode ✓", "100%25", "a+b", "a#b", "q?x=1&y", ".hidden", "..more"),
@@ -30,6 +35,10 @@ class StorageSuite:
 
     has_directories = True
     """Whether an empty directory can be told from one that is not there."""
+    names = NAMES
+    """Names of files that it must take as they are."""
+    many = 5_000
+    """Files in the largest directory."""
 
     async def content(self, storage: Storage, url: str, tmp_path: Path) -> bytes:
         to = tmp_path / "got" / "file"
@@ -40,7 +49,7 @@ class StorageSuite:
         for name, content in files.items():
             await storage.put(BytesIO(content), f"{base}/{name}")
 
-    async def names(self, storage: Storage, url: str) -> list[str]:
+    async def listed(self, storage: Storage, url: str) -> list[str]:
         return [one.name for one in await storage.list_objects(url)]
 
     @pytest.mark.parametrize("size", SIZES)
@@ -84,15 +93,17 @@ class StorageSuite:
             assert file.read(6) == b"middle"
         assert to.stat().st_size == 100 << 20
 
-    @pytest.mark.parametrize("name", NAMES)
     async def test_names_are_taken_as_they_are(
-        self, storage: Storage, base: str, tmp_path: Path, name: str
+        self, storage: Storage, base: str, tmp_path: Path
     ) -> None:
-        url = f"{base}/dir/{name}"
-        assert (await storage.put(BytesIO(b"x"), url)).url == url
-        assert await self.content(storage, url, tmp_path) == b"x"
-        (found,) = await storage.list_objects(f"{base}/dir")
-        assert (found.url, found.name, found.size_bytes) == (url, name, 1)
+        urls = [f"{base}/dir/{name}" for name in self.names]
+        for url in urls:
+            assert (await storage.put(BytesIO(url.encode()), url)).url == url
+        found = await storage.list_objects(f"{base}/dir")
+        assert [one.name for one in found] == sorted(self.names)
+        assert sorted(one.url for one in found) == sorted(urls)
+        for url in urls:
+            assert await self.content(storage, url, tmp_path) == url.encode()
 
     async def test_the_last_one_stored_stays(
         self, storage: Storage, base: str, tmp_path: Path
@@ -130,13 +141,18 @@ class StorageSuite:
     ) -> None:
         await self.fill(storage, base, {"a/x": b"file", "a/xy": b"other"})
         assert await self.content(storage, f"{base}/a/x", tmp_path) == b"file"
-        assert await self.names(storage, f"{base}/a") == ["x", "xy"]
+        assert await self.listed(storage, f"{base}/a") == ["x", "xy"]
 
     async def test_many_files_are_listed(self, storage: Storage, base: str) -> None:
-        wanted = [f"{number:04}" for number in range(1_200)]
-        put = (storage.put(BytesIO(), f"{base}/many/{name}") for name in wanted)
-        await asyncio.gather(*put)
-        assert await self.names(storage, f"{base}/many") == wanted
+        wanted = [f"{number:04}" for number in range(self.many)]
+        waiting = iter(wanted)
+
+        async def put() -> None:
+            for name in waiting:
+                await storage.put(BytesIO(), f"{base}/many/{name}")
+
+        await asyncio.gather(*(put() for _ in range(32)))
+        assert await self.listed(storage, f"{base}/many") == wanted
 
     async def test_what_is_missing_is_said_to_be(
         self, storage: Storage, base: str, tmp_path: Path
@@ -185,7 +201,7 @@ class StorageSuite:
         contents = [bytes([number]) * 100_000 for number in range(20)]
         await asyncio.gather(*(storage.put(BytesIO(one), f"{base}/a") for one in contents))
         assert await self.content(storage, f"{base}/a", tmp_path) in contents
-        assert await self.names(storage, base) == ["a"]
+        assert await self.listed(storage, base) == ["a"]
 
     async def test_of_a_file_that_cannot_be_read_nothing_is_stored(
         self, storage: Storage, base: str
@@ -198,6 +214,37 @@ class StorageSuite:
             ("old", 1)
         ]
 
+    async def test_a_name_that_climbs_leads_nowhere_else(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        with suppress(Invalid, Denied):
+            await storage.put(BytesIO(b"x"), f"{base}/dir/a/../../../climbed")
+        to = tmp_path / "to" / "dir"
+        for url in (f"{base}/dir/", f"{base}/dir/a/../"):
+            with suppress(FunnelError):
+                await storage.get(url, to)
+        assert not [one for one in (tmp_path / "to").rglob("climbed") if to not in one.parents]
+        assert not (tmp_path / "climbed").exists()
+
+    async def test_of_a_download_that_is_cancelled_nothing_stays(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        with TemporaryFile() as file:
+            file.truncate(LARGE)
+            await storage.put(file, f"{base}/a")
+        share, to = Hearing(), tmp_path / "to"
+        to.mkdir()
+        getting = asyncio.create_task(storage.get(f"{base}/a", to / "a", share))
+        hearing = asyncio.create_task(share.heard.wait())
+        await asyncio.wait([getting, hearing], return_when=asyncio.FIRST_COMPLETED)
+        getting.cancel()
+        hearing.cancel()
+        await asyncio.wait([getting, hearing])
+        if getting.cancelled():
+            assert _in(to) == []
+        else:
+            assert (await getting).size_bytes == (to / "a").stat().st_size == LARGE
+
     async def test_of_a_cancelled_call_nothing_is_stored(self, storage: Storage, base: str) -> None:
         await self.fill(storage, base, {"old": b"x"})
         loop, started = asyncio.get_running_loop(), asyncio.Event()
@@ -208,11 +255,73 @@ class StorageSuite:
         await asyncio.wait([putting])
         source.end = True
         assert putting.cancelled()
-        assert await self.names(storage, base) == ["old"]
+        assert await self.listed(storage, base) == ["old"]
+
+
+class RemoteStorageSuite(StorageSuite):
+    """
+    For stores that ask who is there. Give these fixtures as well.
+
+    `stranger` is the storage with wrong credentials, `reader` with those of somebody who may read
+    what is below `base`, and not write; `nowhere` is a URL below a bucket, container or host
+    directory that is not there.
+    """
+
+    async def test_who_is_not_known_is_denied(
+        self, storage: Storage, stranger: Storage, base: str, tmp_path: Path
+    ) -> None:
+        await self.fill(storage, base, {"a": b"x", "dir/b": b"y"})
+        for url in (f"{base}/a", f"{base}/dir", f"{base}/none"):
+            with pytest.raises(Denied):
+                await stranger.get(url, tmp_path / "to")
+            with pytest.raises(Denied):
+                await stranger.stat(url)
+            with pytest.raises(Denied):
+                await stranger.list_objects(url)
+            with pytest.raises(Denied):
+                await stranger.put(BytesIO(b"z"), url)
+        assert not (tmp_path / "to").exists()
+        assert await self.content(storage, f"{base}/a", tmp_path) == b"x"
+
+    async def test_who_may_read_only_cannot_write(
+        self, storage: Storage, reader: Storage, base: str, tmp_path: Path
+    ) -> None:
+        await self.fill(storage, base, {"a": b"x"})
+        assert await self.content(reader, f"{base}/a", tmp_path) == b"x"
+        for url in (f"{base}/a", f"{base}/new"):
+            with pytest.raises(Denied):
+                await reader.put(BytesIO(b"y"), url)
+            with pytest.raises(Denied):
+                await reader.put(BytesIO(bytes(LARGE)), url)
+        assert await self.listed(storage, base) == ["a"]
+        assert await self.content(storage, f"{base}/a", tmp_path) == b"x"
+
+    async def test_nothing_is_below_what_is_not_there(
+        self, storage: Storage, nowhere: str, tmp_path: Path
+    ) -> None:
+        for url in (f"{nowhere}/a", f"{nowhere}/dir/"):
+            with pytest.raises(NotFound):
+                await storage.get(url, tmp_path / "to")
+            with pytest.raises(NotFound):
+                await storage.stat(url)
+        with pytest.raises(NotFound):
+            await storage.list_objects(f"{nowhere}/dir")
+        assert not (tmp_path / "to").exists()
 
 
 def _in(folder: Path) -> list[str]:
     return [one.name for one in folder.iterdir()]
+
+
+class Hearing(Unlimited):
+    """A share without limits that says when something has come."""
+
+    def __init__(self) -> None:
+        self.heard = asyncio.Event()
+
+    def moved(self, count: int) -> None:
+        if count:
+            self.heard.set()
 
 
 class Failing(BytesIO):
