@@ -3,12 +3,14 @@
 import base64
 import re
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from msgspec import Raw, json
 from msgspec.structs import replace as replace_value
 
 from funnel.api.ending import ended_by_signals
@@ -17,18 +19,23 @@ from funnel.config import Config
 from funnel.config.sections import Credential
 from funnel.core.attempts import asked
 from funnel.core.error import Fenced, FunnelError, Invalid, InvalidTransition, NotFound
+from funnel.core.secret import Secret
 from funnel.core.task import Spec, Task, TaskId
 from funnel.core.value import Value
+from funnel.keeper.keeper import kept
+from funnel.keeper.order import Order
 from funnel.link.call import Server
 from funnel.link.gated import Gated
 from funnel.link.link import Link, linked
 from funnel.link.secure import credentials_for, plain
 from funnel.link.unsaid import Unsaid, is_left
 from funnel.net.jitter import chance, jittered
+from funnel.plugins import find
 from funnel.service.away import Away, clear_attempts
 from funnel.service.ids import ids
 from funnel.service.solo import Solo
 from funnel.service.together import first_of
+from funnel.service.worker import Worker
 from funnel.wire.gen import worker_pb2 as pb
 
 LONGEST_TAIL: Final = 1 << 20
@@ -66,7 +73,8 @@ async def run_worker(config: Config, spec: Spec) -> Ended:
             worker, runtime = await opening.worker(solo, await opening.storage())
             # A server waits for the engine; here somebody waits for us, and shall know why.
             await runtime.describe()
-            await first_of(stop.wait(), solo.run(worker.run))
+            async with kept(_order(config, worker, solo.task_id, sys.maxsize)):
+                await first_of(stop.wait(), solo.run(worker.run))
             return Ended(solo.task, stop.is_set())
 
 
@@ -99,8 +107,29 @@ async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[st
                 raise
             if stop.is_set():
                 raise Stopped
-            await Away(worker, link, task_id).run(stop)
+            order = replace_value(
+                _order(config, worker, task_id, link.fence),
+                lock=str(_unsaid(work_dir, task_id, link.fence)),
+                grace=settings.restart_grace.total_seconds(),
+            )
+            async with kept(order):
+                await Away(worker, link, task_id).run(stop)
             return Ended(link.task, stop.is_set())
+
+
+def _order(config: Config, worker: Worker, task_id: TaskId, fence: int) -> Order:
+    """What is to be done should this process be killed."""
+    settings = config.part(find("runtime", config.runtime))
+    return Order(
+        runtime=config.runtime,
+        settings=Raw(json.encode(settings, enc_hook=Secret.reveal)),
+        deployment=worker.deployment,
+        task_id=task_id,
+        fence=fence,
+        stop_grace=config.worker.stop_grace,
+        lock="",
+        grace=0.0,
+    )
 
 
 def _link(config: Config, task_id: TaskId, environ: Mapping[str, str]) -> Link:

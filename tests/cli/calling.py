@@ -83,6 +83,10 @@ class Process:
             env={**os.environ, "FUNNEL_SERVER": f"127.0.0.1:{port}"},
         )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def line(self) -> str:
         """The next line of standard output, without its end."""
         assert self._process.stdout

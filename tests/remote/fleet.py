@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from evidence import containers
 from msgspec import json
 from nursery import Start
-from rig import SPAWN, Rig
+from rig import SPAWN, Asked, Rig
 from running import until
 
 from funnel.app import deployment_of
@@ -54,16 +55,22 @@ class Worker:
 
 
 class Fleet:
-    """All workers have one work directory, beside that of the server."""
+    """All workers have one work directory, beside that of the server, and these `flags`."""
 
-    def __init__(self, rig: Rig, port: int) -> None:
+    def __init__(self, rig: Rig, port: int, flags: Sequence[str] = ()) -> None:
         self.rig = rig
         self.port = port
+        self.flags = flags
         self.work = rig.home / "away"
         self.deployment = deployment_of(self.work)
         self.workers: list[Worker] = []
         env = {**os.environ, "PYTHONPATH": PATH}
         self._nursery = subprocess.Popen([sys.executable, str(NURSERY)], env=env, **SPAWN)
+
+    def create(self, asked: Asked) -> str:
+        """The name of a task for one of the workers."""
+        self.rig.create(asked)
+        return str(asked.task["name"])
 
     def start(self, name: str, *faults: Fault, port: int = 0) -> Worker:
         """A worker for the task of this name, over this port if it is another."""
@@ -75,6 +82,7 @@ class Fleet:
             *("--Worker.StopGrace=1s", "--Worker.CopyInputs", "--Docker.Network=host"),
             *("--LocalStorage.AllowedDirs", f"{rig.files},{rig.inputs}"),
             *("--LocalStorage.SharedDirs", str(rig.witness)),
+            *self.flags,
         )
         assert self._nursery.stdin
         assert self._nursery.stdout

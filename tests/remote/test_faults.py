@@ -2,17 +2,16 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from checker import Evidence
 from evidence import containers, system_errors
 from fleet import Fleet, Worker
 from proxy import Line, Proxy
-from rig import FED, Asked, Rig
-from running import free_port, until
+from rig import FED, Asked
+from running import until
 from tasks import counting, sleeping, whole_life
 
 from funnel.app import now
@@ -25,28 +24,6 @@ KILLS = 20
 FLEET = 10
 
 
-@pytest.fixture
-def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """A server whose leases are as long as the test says, and workers for it."""
-    with ExitStack() as stack:
-
-        def make(*, lease: str = "30s", grace: str = "15m") -> Fleet:
-            port = free_port()
-            rig = Rig(
-                tmp_path / "rig",
-                *("--Compute=external", "--Server.RPCPort", str(port)),
-                *(f"--RemoteWorkers.Lease={lease}", f"--RemoteWorkers.ReconnectGrace={grace}"),
-            )
-            stack.callback(rig.close)
-            fleet = Fleet(rig, port)
-            stack.callback(fleet.close)
-            rig.start()
-            assert rig.serves()
-            return fleet
-
-        yield make
-
-
 def proved(fleet: Fleet) -> Evidence:
     """All tasks are over: nothing may be wrong now, at the server or here."""
     evidence = fleet.rig.healed()
@@ -54,17 +31,12 @@ def proved(fleet: Fleet) -> Evidence:
     return evidence
 
 
-def create(fleet: Fleet, asked: Asked) -> str:
-    fleet.rig.create(asked)
-    return str(asked.task["name"])
-
-
 def test_a_server_is_killed_again_and_again_under_ten_workers(
     make_fleet: Callable[..., Fleet],
 ) -> None:
     fleet = make_fleet()
     rig = fleet.rig
-    names = [create(fleet, counting(rig, f"counting-{n}", 2000)) for n in range(FLEET)]
+    names = [fleet.create(counting(rig, f"counting-{n}", 2000)) for n in range(FLEET)]
     workers = [fleet.start(name) for name in names]
     until(lambda: all(map(rig.has_begun, names)))
     for number in range(KILLS):
@@ -90,7 +62,7 @@ def test_a_line_is_cut_in_every_way(make_fleet: Callable[..., Fleet]) -> None:
         }
         workers = dict[Line, Worker]()
         for line, proxy in lines.items():
-            name = create(fleet, counting(rig, line.replace(" ", "-"), 600))
+            name = fleet.create(counting(rig, line.replace(" ", "-"), 600))
             workers[line] = fleet.start(name, port=proxy.port)
         until(lambda: all(rig.has_begun(line.replace(" ", "-")) for line in lines))
         for line, proxy in lines.items():
@@ -110,7 +82,7 @@ def test_a_slow_line_is_enough(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet(lease="9s")
     with Proxy(fleet.port).running() as proxy:
         proxy.become(Line.SLOW)
-        worker = fleet.start(create(fleet, whole_life(fleet.rig, "slow")), port=proxy.port)
+        worker = fleet.start(fleet.create(whole_life(fleet.rig, "slow")), port=proxy.port)
         assert worker.code() == 0, fleet.logs()
     proved(fleet)
 
@@ -126,7 +98,7 @@ def test_a_worker_that_was_paused_finds_its_attempt_gone(
     slow = {**first, "command": [*first["command"][:2], f"sleep 4; {first['command'][2]}"]}
     resources = {"backend_parameters": {"max_attempts": "2"}}
     task = {**asked.task, "executors": [slow, *rest], "resources": resources}
-    name = create(fleet, Asked(task=task, wanted=asked.wanted))
+    name = fleet.create(Asked(task=task, wanted=asked.wanted))
     worker = fleet.start(name)
     until(lambda: containers(fleet.deployment))
     until(lambda: rig.get(name)["logs"][-1].get("logs"))
@@ -144,7 +116,7 @@ def test_a_worker_that_was_paused_finds_its_attempt_gone(
 
 def test_a_cancel_reaches_a_worker_at_once(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet()
-    name = create(fleet, sleeping(fleet.rig, "sleeping"))
+    name = fleet.create(sleeping(fleet.rig, "sleeping"))
     worker = fleet.start(name)
     until(lambda: fleet.rig.has_begun(name))
     fleet.rig.cancel(name)
@@ -154,7 +126,7 @@ def test_a_cancel_reaches_a_worker_at_once(make_fleet: Callable[..., Fleet]) -> 
 
 def test_a_worker_that_is_told_to_stop_says_so(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet()
-    name = create(fleet, sleeping(fleet.rig, "sleeping"))
+    name = fleet.create(sleeping(fleet.rig, "sleeping"))
     worker = fleet.start(name)
     until(lambda: fleet.rig.has_begun(name))
     worker.signal(signal.SIGTERM)
@@ -170,12 +142,12 @@ def test_a_worker_dies_at_each_step_and_the_next_goes_on(
     """Each day every sixth point of a task's life; with FUNNEL_FAULTS=all, all there are."""
     fleet = make_fleet()
     rig = fleet.rig
-    whole = fleet.start(create(fleet, whole_life(rig, "whole")))
+    whole = fleet.start(fleet.create(whole_life(rig, "whole")))
     assert whole.code() == 0, whole.log
     points = list(dict.fromkeys(whole.points()))
     assert len(points) > 20, points
     for number, point in enumerate(points if everything else points[now().toordinal() % 6 :: 6]):
-        name = create(fleet, whole_life(rig, f"crash-{number}"))
+        name = fleet.create(whole_life(rig, f"crash-{number}"))
         dying = fleet.start(name, Fault(point=point, action=Action.CRASH))
         if dying.code() != -signal.SIGKILL:
             assert dying.code() == 0, (point, dying.log)

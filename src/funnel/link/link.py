@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from dataclasses import replace as replace_field
+from functools import partial
 from itertools import islice
 from math import inf
 from typing import Final
@@ -64,9 +65,9 @@ class Link:
     """
     Answers `ports.Record` for one attempt of one task.
 
-    What has a number is on this machine's disk before it is sent, and is sent until it is
-    acknowledged, over as many connections as that takes. `pauses` are seconds between tries to
-    reach the server; before the first answer there are no more than `tries`.
+    What has a number is on this machine's disk, if that takes it, before it is sent, and is sent
+    until it is acknowledged, over as many connections as that takes. `pauses` are seconds between
+    tries to reach the server; before the first answer there are no more than `tries`.
     """
 
     def __init__(
@@ -214,13 +215,25 @@ class Link:
         async with self._turn:
             self._refuse_when_over(batch)
             if batch.first and self._unsaid:
-                await asyncio.to_thread(self._unsaid.keep, batch)
+                await self._on_disk(partial(self._unsaid.keep, batch))
             self._saying = saying = Saying(batch, asyncio.get_running_loop().create_future())
             self._news.set()
             progress = await saying.kept
             if batch.first and self._unsaid:
-                await asyncio.to_thread(self._unsaid.forget)
+                await self._on_disk(self._unsaid.forget)
             return progress
+
+    async def _on_disk(self, do: Callable[[], None]) -> None:
+        """
+        If that fails, the batch is in memory alone, and is said from there all the same.
+
+        Should this worker die too before the server has it, the next one finds in the engine what
+        a container has done: none is removed before its end is acknowledged.
+        """
+        try:
+            await asyncio.to_thread(do)
+        except OSError as error:
+            log.warning("what is said of %s is in memory only: %s", self._task_id, error.strerror)
 
     async def _speak(self, call: Call) -> None:
         await self._begin(call)

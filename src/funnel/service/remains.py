@@ -37,7 +37,7 @@ class Remains:
         try:
             # A server that stops waits for this, and an engine may be silent for long.
             async with asyncio.timeout((self.grace + SILENCE).total_seconds()):
-                await self._remove(self.fence)
+                await remove_attempts(self.runtime, self.task_id, self.fence, grace=self.grace)
             if not self.keep_files:
                 await self.place.clear(self.runtime, self.image)
         except (FunnelError, OSError) as error:
@@ -46,14 +46,16 @@ class Remains:
     async def clear_before(self) -> None:
         """Remove what runs of earlier attempts, whose names are needed now."""
         if self.fence > 1:
-            await self._remove(self.fence - 1)
+            await remove_attempts(self.runtime, self.task_id, self.fence - 1, grace=self.grace)
 
-    async def _remove(self, most: int) -> None:
-        found = await self.runtime.found(task_id=self.task_id)
-        ours = [one for one in found if _attempt(one) <= most]
-        await together(
-            self.runtime.remove(one.id, grace=self.grace if one.running else NOW) for one in ours
-        )
+
+async def remove_attempts(
+    runtime: Runtime, task_id: TaskId, most: int, *, grace: timedelta
+) -> None:
+    """Remove the containers of the attempts up to this one; those that run have `grace` to end."""
+    found = await runtime.found(task_id=task_id)
+    ours = [one for one in found if _attempt(one) <= most]
+    await together(runtime.remove(one.id, grace=grace if one.running else NOW) for one in ours)
 
 
 def image_of(spec: Spec) -> str:

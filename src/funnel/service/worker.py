@@ -83,6 +83,8 @@ class WorkerSettings(Value, kw_only=True, rename="pascal"):
     """Copy local inputs rather than mount them where they are."""
     stop_grace: timedelta = timedelta(seconds=10)
     """Between asking a container to stop and killing it."""
+    restart_grace: timedelta = timedelta(seconds=30)
+    """Containers of a `funnel worker run --taskID` that was killed wait so long for another one."""
     default_cpu_cores: Count = 1
     """The limit of a container whose task asks for no CPUs."""
     default_ram_gb: Amount = 0.0
