@@ -24,8 +24,10 @@ from funnel.core.event import (
     ExecutorExited,
     ExecutorStarted,
     MetadataAdded,
+    Moment,
     Recorded,
     Requeued,
+    TimeTold,
 )
 from funnel.core.query import Query, Scope, View
 from funnel.core.state import State
@@ -81,6 +83,7 @@ MAKES: tuple[Make, ...] = (
     lambda task_id: Requeued(task_id, EPOCH, "again"),
     lambda task_id: ExecutorStarted(task_id, EPOCH, 0),
     lambda task_id: ExecutorExited(task_id, EPOCH, 0, 1),
+    lambda task_id: TimeTold(task_id, EPOCH, Moment.TASK_ENDED),
     lambda task_id: MetadataAdded(task_id, EPOCH, {"a": "b"}),
 )
 changes = st.sampled_from(MAKES) | states.map(move)

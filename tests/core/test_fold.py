@@ -19,10 +19,12 @@ from funnel.core.event import (
     ExecutorStarted,
     Logged,
     MetadataAdded,
+    Moment,
     OutputsStored,
     Printed,
     Requeued,
     StateChanged,
+    TimeTold,
 )
 from funnel.core.fold import EMPTY, Progress, apply, begin, extend
 from funnel.core.state import FINAL, State, is_final
@@ -166,6 +168,23 @@ def test_the_end_of_the_task_ends_an_executor_that_was_at_work() -> None:
         StateChanged(T1, LATER, State.CANCELED),
     ).logs
     assert [(one.end_time, one.exit_code) for one in log.logs] == [(EPOCH, 0), (LATER, None)]
+
+
+def test_times_that_are_told_are_those_that_are_shown() -> None:
+    """The end of a task that was told before its last state, too."""
+    times = [EPOCH + n * MINUTE for n in range(4)]
+    (log,) = after(
+        StateChanged(T1, times[3], State.RUNNING),
+        TimeTold(T1, times[0], Moment.TASK_STARTED),
+        ExecutorStarted(T1, times[0], 0),
+        ExecutorStarted(T1, times[0], 1),
+        ExecutorExited(T1, times[3], 1, 0),
+        TimeTold(T1, times[1], Moment.EXECUTOR_ENDED, 1),
+        TimeTold(T1, times[2], Moment.TASK_ENDED),
+        StateChanged(T1, times[3], State.COMPLETE),
+    ).logs
+    assert (log.start_time, log.end_time) == (times[0], times[2])
+    assert [one.end_time for one in log.logs] == [times[2], times[1]]
 
 
 def test_executors_are_found_by_their_index() -> None:

@@ -9,9 +9,11 @@ from funnel.core.event import (
     ExecutorExited,
     ExecutorStarted,
     MetadataAdded,
+    Moment,
     OutputsStored,
     Recorded,
     Requeued,
+    TimeTold,
 )
 from funnel.core.message import Type, messages
 from funnel.core.state import State
@@ -28,6 +30,9 @@ SENT: Sequence[tuple[Change, Sequence[Type]]] = (
     (moved(ID, State.COMPLETE), [Type.TASK_END_TIME, Type.TASK_STATE]),
     (ExecutorStarted(ID, EPOCH, 3), [Type.EXECUTOR_START_TIME]),
     (ExecutorExited(ID, EPOCH, 3, 0), [Type.EXECUTOR_END_TIME, Type.EXECUTOR_EXIT_CODE]),
+    (TimeTold(ID, EPOCH, Moment.TASK_STARTED), [Type.TASK_START_TIME]),
+    (TimeTold(ID, EPOCH, Moment.TASK_ENDED), [Type.TASK_END_TIME]),
+    (TimeTold(ID, EPOCH, Moment.EXECUTOR_ENDED, 3), [Type.EXECUTOR_END_TIME]),
     (OutputsStored(ID, EPOCH, (FILE,)), [Type.TASK_OUTPUTS]),
     (MetadataAdded(ID, EPOCH, {"hostname": "h"}), [Type.TASK_METADATA]),
     (logged(ID, "hello"), [Type.SYSTEM_LOG]),

@@ -73,7 +73,7 @@ def life() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "EXECUTOR_EXIT_CODE", {"exit_code": 0}
     stored = tes_pb2.OutputFileLog(url="file:///o", path="/o", size_bytes="3")
     yield "TASK_OUTPUTS", {"outputs": pb.Outputs(value=[stored])}
-    yield "TASK_END_TIME", {"end_time": AT.format(9)}
+    yield "TASK_END_TIME", {"end_time": AT.format(7)}
     yield "TASK_STATE", {"state": "COMPLETE"}
 
 
@@ -85,12 +85,12 @@ async def test_the_whole_life_of_a_task_is_told_and_shown(writer: Writer) -> Non
     assert task.state == tes_pb2.COMPLETE
     assert log.metadata == {"hostname": "node1"}
     assert log.start_time == "2026-01-01T00:00:02.500000Z"
-    assert log.end_time == "2026-01-01T00:00:09.500000Z"
+    assert log.end_time == "2026-01-01T00:00:07.500000Z"
     assert [one.url for one in log.outputs] == ["file:///o"]
     (step,) = log.logs
     assert (step.exit_code, step.stdout, step.stderr) == (0, "hello\n", "")
     assert step.start_time == "2026-01-01T00:00:05.500000Z"
-    assert step.end_time == "2026-01-01T00:00:09.500000Z"
+    assert step.end_time == "2026-01-01T00:00:06.500000Z"
     assert "level='info' msg='Version'" in log.system_logs[0]
     assert "task_attempt='0' executor_index='0'" in log.system_logs[0]
 
@@ -103,6 +103,35 @@ async def test_what_is_told_twice_counts_once(writer: Writer, database: Database
         before = (await writer.task(), await database.newest())
         assert await writer.say_again() == "OK", kind
         assert (await writer.task(), await database.newest()) == before
+
+
+async def test_a_worker_of_a_task_that_was_canceled_ends_in_peace(writer: Writer) -> None:
+    """It tells when its executor has ended, and there is no exit code."""
+    await writer.say("TASK_STATE", state="RUNNING")
+    await writer.say("EXECUTOR_START_TIME", start_time=AT.format(1))
+    await writer.say("TASK_STATE", state="CANCELED")
+    before = await writer.task()
+    assert await writer.say("EXECUTOR_END_TIME", end_time=AT.format(4)) == "OK"
+    assert await writer.say("TASK_END_TIME", end_time=AT.format(5)) == "OK"
+    assert await writer.task() == before
+
+
+async def test_a_time_that_is_told_later_is_shown(writer: Writer) -> None:
+    await writer.say("TASK_STATE", state="RUNNING")
+    await writer.say("EXECUTOR_EXIT_CODE", exit_code=3)
+    assert await writer.say("EXECUTOR_END_TIME", end_time=AT.format(1)) == "OK"
+    assert await writer.say("TASK_START_TIME", start_time=AT.format(0)) == "OK"
+    log = await writer.log()
+    assert log.start_time == "2026-01-01T00:00:00.500000Z"
+    assert log.logs[0].end_time == "2026-01-01T00:00:01.500000Z"
+    assert await writer.say("TASK_END_TIME", end_time="soon") == "INVALID_ARGUMENT"
+
+
+async def test_a_log_that_is_told_twice_is_kept_twice(writer: Writer) -> None:
+    """As the reference does it: each is told for itself, and two may be alike."""
+    await writer.say("SYSTEM_LOG", system_log=pb.SystemLog(msg="hello", level="info"))
+    assert await writer.say_again() == "OK"
+    assert len((await writer.log()).system_logs) == 2
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from funnel.core.event import (
     Level,
     Logged,
     MetadataAdded,
+    Moment,
     OutputsStored,
     Recorded,
+    TimeTold,
 )
 from funnel.core.message import messages
 from funnel.core.state import State
@@ -78,6 +80,7 @@ def read(line: bytes) -> events_pb2.Event:
         ExecutorStarted(ID, EPOCH, 1),
         ExecutorExited(ID, EPOCH, 1, 0),
         ExecutorExited(ID, EPOCH, 0, 137),
+        TimeTold(ID, EPOCH, Moment.EXECUTOR_ENDED, 1),
         OutputsStored(ID, EPOCH, (FILE, FILE)),
         OutputsStored(ID, EPOCH, ()),
         MetadataAdded(ID, EPOCH, {"host_name": "h"}),

@@ -60,6 +60,21 @@ class ExecutorExited(Fact):
     code: int
 
 
+class Moment(StrEnum):
+    """What of an attempt began or ended."""
+
+    TASK_STARTED = "task_started"
+    TASK_ENDED = "task_ended"
+    EXECUTOR_ENDED = "executor_ended"
+
+
+class TimeTold(Fact):
+    """When it was, by a writer that says so for itself; a state and an exit have their times."""
+
+    moment: Moment
+    index: int = 0
+
+
 class OutputsStored(Fact):
     outputs: tuple[OutputFileLog, ...]
 
@@ -103,7 +118,7 @@ class Logged(Fact):
 
 
 Move: TypeAlias = Requeued | Accepted | StateChanged
-Note: TypeAlias = ExecutorStarted | ExecutorExited | OutputsStored | MetadataAdded
+Note: TypeAlias = ExecutorStarted | ExecutorExited | TimeTold | OutputsStored | MetadataAdded
 Text: TypeAlias = Printed | Logged
 Change: TypeAlias = Move | Note | Text
 Event: TypeAlias = Created | Change

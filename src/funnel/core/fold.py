@@ -16,11 +16,13 @@ from funnel.core.event import (
     ExecutorStarted,
     Logged,
     MetadataAdded,
+    Moment,
     Note,
     OutputsStored,
     Printed,
     Requeued,
     StateChanged,
+    TimeTold,
 )
 from funnel.core.state import State, advance, is_final
 from funnel.core.task import ExecutorLog, TaskId, TaskLog
@@ -114,14 +116,14 @@ def _noted(now: Progress, event: StateChanged | Note) -> Progress:
 def note(log: TaskLog, event: StateChanged | Note) -> TaskLog:
     """The log of an attempt after one more event."""
     match event:
-        case StateChanged(at=at, state=state) if is_final(state):
-            return _ended(log, at)
-        case StateChanged(at=at):
-            return replace(log, start_time=log.start_time or at)
+        case StateChanged(at=at, state=state):
+            return _ended(log, at) if is_final(state) else _begun(log, at)
         case ExecutorStarted(at=at, index=index):
             return _executor(log, index, start_time=at)
         case ExecutorExited(at=at, index=index, code=code):
             return _executor(log, index, end_time=at, exit_code=code)
+        case TimeTold():
+            return _timed(log, event)
         case OutputsStored(outputs=outputs):
             return replace(log, outputs=outputs)
         case MetadataAdded(metadata=metadata):
@@ -130,11 +132,25 @@ def note(log: TaskLog, event: StateChanged | Note) -> TaskLog:
             assert_never(event)
 
 
+def _begun(log: TaskLog, at: datetime) -> TaskLog:
+    return replace(log, start_time=log.start_time or at)
+
+
+def _timed(log: TaskLog, told: TimeTold) -> TaskLog:
+    match told.moment:
+        case Moment.TASK_STARTED:
+            return replace(log, start_time=told.at)
+        case Moment.TASK_ENDED:
+            return replace(log, end_time=told.at)
+        case Moment.EXECUTOR_ENDED:
+            return _executor(log, told.index, end_time=told.at)
+        case _:
+            assert_never(told.moment)
+
+
 def _ended(log: TaskLog, at: datetime) -> TaskLog:
     """The task has ended, and with it any executor that was still at work."""
-    if log.end_time:
-        return log
-    at = max(at, latest(log, at))
+    at = log.end_time or max(at, latest(log, at))
     logs = tuple(one if one.end_time else replace(one, end_time=at) for one in log.logs)
     return replace(log, end_time=at, logs=logs)
 

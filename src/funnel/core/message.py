@@ -13,11 +13,13 @@ from funnel.core.event import (
     ExecutorStarted,
     Logged,
     MetadataAdded,
+    Moment,
     OutputsStored,
     Printed,
     Recorded,
     Requeued,
     StateChanged,
+    TimeTold,
 )
 from funnel.core.state import State, is_final
 from funnel.core.task import OutputFileLog, Task, TaskId
@@ -151,6 +153,18 @@ def _exited(event: ExecutorExited) -> Iterator[_Told]:
     yield Type.EXECUTOR_EXIT_CODE, {"exit_code": event.code, "index": event.index}
 
 
+_TIMES: Final = {
+    Moment.TASK_STARTED: (Type.TASK_START_TIME, "start_time"),
+    Moment.TASK_ENDED: (Type.TASK_END_TIME, "end_time"),
+    Moment.EXECUTOR_ENDED: (Type.EXECUTOR_END_TIME, "end_time"),
+}
+
+
+def _timed(event: TimeTold) -> Iterator[_Told]:
+    kind, field = _TIMES[event.moment]
+    yield kind, {field: event.at, "index": event.index}
+
+
 def _said(event: Logged) -> Iterator[_Told]:
     said = SystemLog(msg=event.message, level=event.level, fields=event.fields)
     yield Type.SYSTEM_LOG, {"system_log": said, "index": event.index}
@@ -165,6 +179,7 @@ _TOLD: Final[Mapping[type[Event], Callable[[Any], Iterable[_Told]]]] = {
         (Type.EXECUTOR_START_TIME, {"start_time": event.at, "index": event.index})
     ],
     ExecutorExited: _exited,
+    TimeTold: _timed,
     OutputsStored: lambda event: [(Type.TASK_OUTPUTS, {"outputs": _outputs(event.outputs)})],
     MetadataAdded: lambda event: [(Type.TASK_METADATA, {"metadata": Metadata(event.metadata)})],
     Logged: _said,

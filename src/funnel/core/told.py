@@ -6,8 +6,9 @@ from typing import Final
 from msgspec.structs import replace
 
 from funnel.core.container import Stream
-from funnel.core.event import Change, Logged
+from funnel.core.event import Change, ExecutorExited, Logged, TimeTold
 from funnel.core.fold import Progress, apply
+from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.core.value import Value
 
@@ -24,7 +25,7 @@ class Tail(Value):
 
 
 class Told(Value, kw_only=True):
-    """`attempt` counts from 0. `what` is None where other events say it."""
+    """`attempt` counts from 0. `what` is None where nothing is kept of it."""
 
     task_id: TaskId
     attempt: int
@@ -33,10 +34,25 @@ class Told(Value, kw_only=True):
 
 
 def is_news(progress: Progress, change: Change) -> bool:
-    """Whether it says more than is known; a log always does. Raises `InvalidTransition`."""
+    """
+    Whether it says more than is known; a log always does. Raises `InvalidTransition`.
+
+    Times that come after the end of the task, as a worker tells them of one that was cancelled,
+    say nothing new.
+    """
     if isinstance(change, Logged):
         return True
+    if isinstance(change, TimeTold) and is_final(progress.state):
+        return False
     return replace(apply(progress, change), version=progress.version) != progress
+
+
+def timed(progress: Progress, change: Change) -> Change:
+    """An exit has the time that was told for it, where that came before it."""
+    if isinstance(change, ExecutorExited) and change.index < len(progress.logs[-1].logs):
+        told = progress.logs[-1].logs[change.index].end_time
+        return replace(change, at=told or change.at)
+    return change
 
 
 def continued(before: str, now: str) -> str:

@@ -24,10 +24,12 @@ from funnel.core.event import (
     Level,
     Logged,
     MetadataAdded,
+    Moment,
     OutputsStored,
     Printed,
     Requeued,
     StateChanged,
+    TimeTold,
 )
 from funnel.core.state import State
 from funnel.core.systemlog import Said, by_attempt
@@ -161,6 +163,14 @@ class _Requeued(_Packed, tag=8):
         return Requeued(task_id, at, self.reason, self.pause)
 
 
+class _TimeTold(_Packed, tag=9):
+    moment: Moment
+    index: int
+
+    def event(self, task_id: TaskId, at: datetime) -> Change:
+        return TimeTold(task_id, at, self.moment, self.index)
+
+
 def _logged(after: int, event: Any) -> _Told | _Logged:
     if event.level is Level.INFO and not event.index:
         return _Told(after, event.message, event.fields)
@@ -174,6 +184,7 @@ _PACKED: Final[Mapping[type[Change], Callable[[int, Any], _Packed]]] = {
     MetadataAdded: lambda after, event: _MetadataAdded(after, event.metadata),
     ExecutorStarted: lambda after, event: _ExecutorStarted(after, event.index),
     ExecutorExited: lambda after, event: _ExecutorExited(after, event.index, event.code),
+    TimeTold: lambda after, event: _TimeTold(after, event.moment, event.index),
     OutputsStored: lambda after, event: _OutputsStored(after, short_files(event.outputs)),
     Requeued: lambda after, event: _Requeued(after, event.reason, event.pause),
 }
@@ -189,6 +200,7 @@ _Event: TypeAlias = (
     | _ExecutorExited
     | _OutputsStored
     | _Requeued
+    | _TimeTold
 )
 _Cell: TypeAlias = int | _Event
 Body: TypeAlias = list[_Cell] | Event

@@ -5,7 +5,7 @@ from typing import Protocol
 from funnel.core.access import Caller, Kind, Operation, demand
 from funnel.core.event import Batch, Change, Printed
 from funnel.core.output import Place, rest
-from funnel.core.told import Tail, Told, continued, is_news
+from funnel.core.told import Tail, Told, continued, is_news, timed
 from funnel.ports import Live, Tasks
 from funnel.service.audit import demand_its_attempt
 
@@ -36,7 +36,10 @@ class EventService:
         progress = await self._known.progress(told.task_id)
         if isinstance(told.what, Tail):
             return await self._printed(told, told.what, fence)
-        return told.what if told.what and is_news(progress, told.what) else None
+        if told.what is None:
+            return None
+        what = timed(progress, told.what)
+        return what if is_news(progress, what) else None
 
     async def _printed(self, told: Told, tail: Tail, fence: int) -> Printed | None:
         """The next piece of the output; it alone is shown where nothing of it was shown before."""

@@ -13,8 +13,10 @@ from funnel.core.event import (
     Level,
     Logged,
     MetadataAdded,
+    Moment,
     OutputsStored,
     StateChanged,
+    TimeTold,
 )
 from funnel.core.state import State
 from funnel.core.task import OutputFileLog, TaskId
@@ -84,8 +86,22 @@ def _system_log(event: pb.Event, at: datetime) -> What:
     return Logged(TaskId(event.id), at, said.msg, LEVELS[said.level], fields, event.index)
 
 
-def _told_by_others(_event: pb.Event, _at: datetime) -> What:
-    """States have their times, and an exit is an end; what was asked for never changes."""
+def _task_started(event: pb.Event, _at: datetime) -> What:
+    at = _time("start_time", event.start_time)
+    return TimeTold(TaskId(event.id), at, Moment.TASK_STARTED)
+
+
+def _task_ended(event: pb.Event, _at: datetime) -> What:
+    return TimeTold(TaskId(event.id), _time("end_time", event.end_time), Moment.TASK_ENDED)
+
+
+def _executor_ended(event: pb.Event, _at: datetime) -> What:
+    at = _time("end_time", event.end_time)
+    return TimeTold(TaskId(event.id), at, Moment.EXECUTOR_ENDED, event.index)
+
+
+def _passed_over(_event: pb.Event, _at: datetime) -> What:
+    """What a task asks for never changes."""
     return None
 
 
@@ -95,18 +111,18 @@ def _created(_event: pb.Event, _at: datetime) -> What:
 
 _KINDS: Final[Mapping[int, tuple[str, Callable[[pb.Event, datetime], What]]]] = {
     pb.TASK_STATE: ("state", _state),
-    pb.TASK_START_TIME: ("start_time", _told_by_others),
-    pb.TASK_END_TIME: ("end_time", _told_by_others),
+    pb.TASK_START_TIME: ("start_time", _task_started),
+    pb.TASK_END_TIME: ("end_time", _task_ended),
     pb.TASK_OUTPUTS: ("outputs", _outputs),
     pb.TASK_METADATA: ("metadata", _metadata),
     pb.EXECUTOR_START_TIME: ("start_time", _started),
-    pb.EXECUTOR_END_TIME: ("end_time", _told_by_others),
+    pb.EXECUTOR_END_TIME: ("end_time", _executor_ended),
     pb.EXECUTOR_EXIT_CODE: ("exit_code", _exited),
     pb.EXECUTOR_STDOUT: ("stdout", _stdout),
     pb.EXECUTOR_STDERR: ("stderr", _stderr),
     pb.SYSTEM_LOG: ("system_log", _system_log),
     pb.TASK_CREATED: ("task", _created),
-    pb.TASK_RESOURCES: ("resources", _told_by_others),
+    pb.TASK_RESOURCES: ("resources", _passed_over),
 }
 """The field that each type has, and what it says."""
 

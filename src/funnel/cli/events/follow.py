@@ -25,6 +25,7 @@ from funnel.core.event import (
     OutputsStored,
     Requeued,
     StateChanged,
+    TimeTold,
 )
 from funnel.core.value import Value
 
@@ -102,6 +103,7 @@ _SAID: Final[Mapping[type[Event], Callable[[Any], Words]]] = {
     StateChanged: lambda event: ("state", event.state.value),
     ExecutorStarted: lambda event: ("executor", f"{event.index} started"),
     ExecutorExited: lambda event: ("executor", f"{event.index} exited with {event.code}"),
+    TimeTold: lambda event: ("time", event.moment.replace("_", " ")),
     OutputsStored: lambda event: ("outputs", " ".join(one.url for one in event.outputs)),
     MetadataAdded: lambda event: ("metadata", _pairs(event.metadata)),
     Logged: _logged,
