@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from funnel.compute.idle import Settings as NoopSettings
 from funnel.compute.local import PLUGIN, LocalBackend, Settings, of_this_machine
 from funnel.compute.noop import PLUGIN as NOOP
-from funnel.compute.noop import Settings as NoopSettings
 from funnel.core.error import FunnelError
 from funnel.core.query import View
 from funnel.core.slots import GB, Slot
