@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from funnel.service.dispatch import Dispatch
 from funnel.service.feed import begun
 from funnel.service.hub import Hub
 from funnel.service.ids import ids
-from funnel.service.leftovers import clear_forever
+from funnel.service.leftovers import clear_forever, is_foreign
 from funnel.service.pace import pace_of
 from funnel.service.retention import Retention
 from funnel.service.submit import Submit
@@ -55,6 +56,11 @@ def deployment_of(work_dir: Path) -> str:
     """Names a deployment: the same for every start of the server on one work directory."""
     where = f"{socket.gethostname()}:{work_dir.absolute()}"
     return hashlib.sha256(where.encode()).hexdigest()[:16]
+
+
+def database_of(config: Config) -> str:
+    """Names what a server keeps, since several may have had one work directory."""
+    return deployment_of(Path(config.part(sqlite.PLUGIN).path))
 
 
 def _files_of(config: Config) -> tuple[Path, ...]:
@@ -143,6 +149,7 @@ class Opening:
             settings=self._config.worker,
             hostname=socket.gethostname(),
             deployment=self.host.deployment,
+            database=database_of(self._config),
             now=now,
             metrics=self.host.metrics,
         )
@@ -190,7 +197,9 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
         submit = Submit(database, queue=config.compute, parameters=known, new_id=ids(now), now=now)
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
         attendance = _attendance(config, database, tokens)
-        sweep = Sweep(database, runtime, stop_grace=config.worker.stop_grace)
+        foreign = partial(is_foreign, worker)
+        grace = config.worker.stop_grace
+        sweep = Sweep(database, runtime, stop_grace=grace, is_foreign=foreign)
         sinks = {name: await opening.open("sink", name) for name in config.event_writers}
         deliveries = await begun(database, sinks, opening.host.metrics, config.events_from)
         loops = _begun(
@@ -226,6 +235,7 @@ def _attendance(config: Config, database: Database, tokens: Tokens) -> Attendanc
         hub=Hub(database, most=MOST),
         terms=config.remote_workers.terms,
         now=now,
+        database=database_of(config),
         queue=config.compute if find("compute", config.compute).remote else "",
         token=lambda task, fence: tokens.of_worker(task, fence, TOKEN_LASTS).reveal(),
     )

@@ -107,6 +107,7 @@ async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[st
                 raise
             if stop.is_set():
                 raise Stopped
+            worker = replace(worker, database=link.database)
             order = replace_value(
                 _order(config, worker, task_id, link.fence),
                 lock=str(_unsaid(work_dir, task_id, link.fence)),

@@ -4,13 +4,14 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from checker import Evidence
-from evidence import containers, system_errors
+from evidence import containers, running_now, system_errors
 from fleet import Fleet, Worker
 from proxy import Line, Proxy
-from rig import FED, Asked
+from rig import FED, Asked, Rig
 from running import until
 from tasks import counting, sleeping, whole_life
 
@@ -155,3 +156,23 @@ def test_a_worker_dies_at_each_step_and_the_next_goes_on(
         after = fleet.start(name)
         assert after.code() in (0, 1), (point, after.log)
     assert not [why for why in system_errors(proved(fleet)) if FED not in why]
+
+
+def test_a_server_leaves_alone_what_workers_of_another_have_in_its_work_directory(
+    make_fleet: Callable[..., Fleet], tmp_path: Path
+) -> None:
+    fleet = make_fleet()
+    name = fleet.create(counting(fleet.rig, "counting", 1200))
+    worker = fleet.start(name)
+    until(lambda: running_now(containers(fleet.deployment)))
+    other = Rig(tmp_path / "other", f"--Worker.WorkDir={fleet.work}", grace=0.1)
+    try:
+        other.start()
+        assert other.serves()
+        # It sweeps twice a second.
+        time.sleep(3)
+        assert running_now(containers(fleet.deployment))
+        assert worker.code() == 0, fleet.logs()
+    finally:
+        other.close()
+    proved(fleet)

@@ -88,6 +88,8 @@ class Link:
         self._pause = pause
         self._clock = clock
         self._task_id = TaskId(hello.task_id)
+        self.database = ""
+        """Names where the server keeps the task, once it has said so."""
         self._assigned: tuple[Created, Progress] | None = None
         self._terms = Terms()
         self._heard = clock()
@@ -261,6 +263,7 @@ class Link:
         self._refuse_when_over()
         self._take_token(order)
         created, progress = read_assignment(order.assigned.created, order.assigned.progress)
+        self.database = order.assigned.database
         self._terms = Terms(lease=order.assigned.lease, grace=order.assigned.grace)
         self._hello.fence = progress.fence
         self._assigned = created, progress

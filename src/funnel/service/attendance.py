@@ -79,6 +79,8 @@ class Attendance:
     hub: Hub
     terms: Terms
     now: Clock
+    database: str = ""
+    """Names the one that tasks are in."""
     queue: str
     """The backend whose workers are away; empty where there is none."""
     token: Callable[[TaskId, int], str] | None = None

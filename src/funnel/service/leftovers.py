@@ -13,6 +13,7 @@ from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.service.remains import Remains, image_of
 from funnel.service.worker import Worker
+from funnel.service.workplace import Owner
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,16 @@ async def _over(worker: Worker, task_id: TaskId, fence: int) -> Remains | None:
 async def _forgotten(worker: Worker, task_id: TaskId, fence: int) -> Remains | None:
     """Of a task that was deleted before all of it was cleared away."""
     owner = await asyncio.to_thread(worker.place(task_id, fence).owner)
-    if owner is None or owner.deployment != worker.deployment:
+    if owner is None or not _is_ours(worker, owner):
         return None
     return worker.remains(task_id, fence, owner.image)
+
+
+async def is_foreign(worker: Worker, task_id: TaskId, fence: int) -> bool:
+    """Whether an attempt, of a task that we do not know, is of another server's database."""
+    owner = await asyncio.to_thread(worker.place(task_id, fence).owner)
+    return owner is not None and not _is_ours(worker, owner)
+
+
+def _is_ours(worker: Worker, owner: Owner) -> bool:
+    return owner.deployment == worker.deployment and owner.database in {"", worker.database}

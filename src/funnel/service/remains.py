@@ -54,7 +54,7 @@ async def remove_attempts(
 ) -> None:
     """Remove the containers of the attempts up to this one; those that run have `grace` to end."""
     found = await runtime.found(task_id=task_id)
-    ours = [one for one in found if _attempt(one) <= most]
+    ours = [one for one in found if attempt_of(one) <= most]
     await together(runtime.remove(one.id, grace=grace if one.running else NOW) for one in ours)
 
 
@@ -63,6 +63,7 @@ def image_of(spec: Spec) -> str:
     return spec.executors[0].image if spec.executors else ""
 
 
-def _attempt(one: Found) -> int:
+def attempt_of(one: Found) -> int:
+    """Which one a container is of; 0 where it does not say."""
     label = one.labels.get(LABEL_ATTEMPT, "")
     return int(label) if label.isdecimal() else 0

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from funnel.core.container import LABEL_ATTEMPT, LABEL_TASK, Found
@@ -11,6 +11,7 @@ from funnel.core.error import FunnelError, NotFound
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.ports import Runtime, Tasks
+from funnel.service.remains import attempt_of
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,8 @@ class Sweep:
 
     One that was first seen less than `grace` ago is left alone: its mark may be on its way. The
     engine's own word for its age is worth nothing when a clock jumps. One that runs has
-    `stop_grace` to end, as it has with its worker. `clock` counts seconds.
+    `stop_grace` to end, as it has with its worker. `clock` counts seconds. What is unknown here is
+    left alone where `is_foreign`, asked for task and attempt, says that another server may know it.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Sweep:
         runtime: Runtime,
         *,
         stop_grace: timedelta,
+        is_foreign: Callable[[TaskId, int], Awaitable[bool]],
         grace: timedelta = GRACE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -41,6 +44,7 @@ class Sweep:
         self._tasks = tasks
         self._runtime = runtime
         self._stop_grace = stop_grace
+        self._is_foreign = is_foreign
         self._grace = grace
 
     async def forever(self, every: timedelta) -> None:
@@ -78,5 +82,5 @@ class Sweep:
         try:
             progress = await self._tasks.progress(TaskId(task_id))
         except NotFound:
-            return True
+            return not await self._is_foreign(TaskId(task_id), attempt_of(one))
         return is_final(progress.state) or str(progress.fence) != one.labels.get(LABEL_ATTEMPT)

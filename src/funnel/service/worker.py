@@ -97,7 +97,11 @@ class WorkerSettings(Value, kw_only=True, rename="pascal"):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """Runs attempts in this process; `hostname` is told to readers, `luck` is from 0 to 1."""
+    """
+    Runs attempts in this process; `hostname` is told to readers, `luck` is from 0 to 1.
+
+    `database` names the one that tasks are in: others on the same work directory may have another.
+    """
 
     tasks: Record
     storage: Storage
@@ -105,6 +109,7 @@ class Worker:
     settings: WorkerSettings
     hostname: str
     deployment: str
+    database: str = ""
     now: Clock
     metrics: Metrics
     luck: Callable[[], float] = chance
@@ -265,7 +270,7 @@ class Try:
     def _laid_out(self, *, is_new: bool) -> tuple[Plan, Sequence[str]]:
         """The plan, all of it made that need not be brought, and inputs that are empty; blocks."""
         worker, root = self._worker, self._place.root
-        self._place.make(Owner(worker.deployment, self._remains.image))
+        self._place.make(Owner(worker.deployment, self._remains.image, worker.database))
         plan = planned(self._task, root, worker.storage, copy_inputs=worker.settings.copy_inputs)
         return plan, lay_out(plan, root) if is_new else ()
 

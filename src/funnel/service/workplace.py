@@ -20,6 +20,8 @@ class Owner(Value):
 
     deployment: str
     image: str
+    database: str = ""
+    """Where its task is kept; empty where nobody has said so."""
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class WorkerServicer:
             progress=written(given.progress),
             lease=terms.lease,
             grace=terms.grace,
+            database=self._attendance.database,
         )
         hold = given.hold
         del first, given

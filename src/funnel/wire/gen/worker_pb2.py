@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0cworker.proto\x12\x10\x66unnel.worker.v1\"h\n\x06Report\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x05hello\x18\x02 \x01(\x0b\x32\x17.funnel.worker.v1.Hello\x12&\n\x05\x66rame\x18\x03 \x01(\x0b\x32\x17.funnel.worker.v1.Frame\"I\n\x05Hello\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x03 \x01(\r\x12\x0e\n\x06holder\x18\x04 \x01(\t\"4\n\x05\x46rame\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x0c\x12\x0c\n\x04more\x18\x03 \x01(\x08\"\xb4\x01\n\x05Order\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12.\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x1a.funnel.worker.v1.AssignedH\x00\x12&\n\x04kept\x18\x03 \x01(\x0b\x32\x16.funnel.worker.v1.KeptH\x00\x12,\n\x07refused\x18\x04 \x01(\x0b\x32\x19.funnel.worker.v1.RefusedH\x00\x12\r\n\x05token\x18\x05 \x01(\tB\x06\n\x04what\"K\n\x08\x41ssigned\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x0c\x12\x10\n\x08progress\x18\x02 \x01(\x0c\x12\r\n\x05lease\x18\x03 \x01(\x01\x12\r\n\x05grace\x18\x04 \x01(\x01\"\x15\n\x04Kept\x12\r\n\x05heard\x18\x01 \x01(\x04\"S\n\x07Refused\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.funnel.worker.v1.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t*n\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\t\n\x05LATER\x10\x01\x12\n\n\x06\x46\x45NCED\x10\x02\x12\t\n\x05\x45NDED\x10\x03\x12\x08\n\x04GONE\x10\x04\x12\x07\n\x03GAP\x10\x05\x12\x0b\n\x07INVALID\x10\x06\x12\n\n\x06\x44\x45NIED\x10\x07\x32N\n\rWorkerService\x12=\n\x04Work\x12\x18.funnel.worker.v1.Report\x1a\x17.funnel.worker.v1.Order(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0cworker.proto\x12\x10\x66unnel.worker.v1\"h\n\x06Report\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12&\n\x05hello\x18\x02 \x01(\x0b\x32\x17.funnel.worker.v1.Hello\x12&\n\x05\x66rame\x18\x03 \x01(\x0b\x32\x17.funnel.worker.v1.Frame\"I\n\x05Hello\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\r\n\x05\x66\x65nce\x18\x03 \x01(\r\x12\x0e\n\x06holder\x18\x04 \x01(\t\"4\n\x05\x46rame\x12\r\n\x05\x66irst\x18\x01 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x0c\x12\x0c\n\x04more\x18\x03 \x01(\x08\"\xb4\x01\n\x05Order\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12.\n\x08\x61ssigned\x18\x02 \x01(\x0b\x32\x1a.funnel.worker.v1.AssignedH\x00\x12&\n\x04kept\x18\x03 \x01(\x0b\x32\x16.funnel.worker.v1.KeptH\x00\x12,\n\x07refused\x18\x04 \x01(\x0b\x32\x19.funnel.worker.v1.RefusedH\x00\x12\r\n\x05token\x18\x05 \x01(\tB\x06\n\x04what\"]\n\x08\x41ssigned\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x0c\x12\x10\n\x08progress\x18\x02 \x01(\x0c\x12\r\n\x05lease\x18\x03 \x01(\x01\x12\r\n\x05grace\x18\x04 \x01(\x01\x12\x10\n\x08\x64\x61tabase\x18\x05 \x01(\t\"\x15\n\x04Kept\x12\r\n\x05heard\x18\x01 \x01(\x04\"S\n\x07Refused\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.funnel.worker.v1.Reason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t*n\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\t\n\x05LATER\x10\x01\x12\n\n\x06\x46\x45NCED\x10\x02\x12\t\n\x05\x45NDED\x10\x03\x12\x08\n\x04GONE\x10\x04\x12\x07\n\x03GAP\x10\x05\x12\x0b\n\x07INVALID\x10\x06\x12\n\n\x06\x44\x45NIED\x10\x07\x32N\n\rWorkerService\x12=\n\x04Work\x12\x18.funnel.worker.v1.Report\x1a\x17.funnel.worker.v1.Order(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'worker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REASON']._serialized_start=637
-  _globals['_REASON']._serialized_end=747
+  _globals['_REASON']._serialized_start=655
+  _globals['_REASON']._serialized_end=765
   _globals['_REPORT']._serialized_start=34
   _globals['_REPORT']._serialized_end=138
   _globals['_HELLO']._serialized_start=140
@@ -42,11 +42,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDER']._serialized_start=270
   _globals['_ORDER']._serialized_end=450
   _globals['_ASSIGNED']._serialized_start=452
-  _globals['_ASSIGNED']._serialized_end=527
-  _globals['_KEPT']._serialized_start=529
-  _globals['_KEPT']._serialized_end=550
-  _globals['_REFUSED']._serialized_start=552
-  _globals['_REFUSED']._serialized_end=635
-  _globals['_WORKERSERVICE']._serialized_start=749
-  _globals['_WORKERSERVICE']._serialized_end=827
+  _globals['_ASSIGNED']._serialized_end=545
+  _globals['_KEPT']._serialized_start=547
+  _globals['_KEPT']._serialized_end=568
+  _globals['_REFUSED']._serialized_start=570
+  _globals['_REFUSED']._serialized_end=653
+  _globals['_WORKERSERVICE']._serialized_start=767
+  _globals['_WORKERSERVICE']._serialized_end=845
 # @@protoc_insertion_point(module_scope)

@@ -198,6 +198,7 @@ class Assigned(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
     GRACE_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
     created: _builtins.bytes
     """How the task began and how far it has come, in JSON."""
     progress: _builtins.bytes
@@ -205,6 +206,8 @@ class Assigned(_message.Message):
     """Seconds for which the attempt stays the worker's after each report that is answered."""
     grace: _builtins.float
     """Seconds for which its containers may run on unheard, where they must not be started again."""
+    database: _builtins.str
+    """Names where the task is kept; a server that keeps others leaves alone what the worker has here."""
     def __init__(
         self,
         *,
@@ -212,10 +215,11 @@ class Assigned(_message.Message):
         progress: _builtins.bytes = ...,
         lease: _builtins.float = ...,
         grace: _builtins.float = ...,
+        database: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "grace", b"grace", "lease", b"lease", "progress", b"progress"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "database", b"database", "grace", b"grace", "lease", b"lease", "progress", b"progress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
