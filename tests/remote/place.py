@@ -1,6 +1,7 @@
 """A server's end for workers that are away, in this process, and links to it."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -21,6 +22,7 @@ from funnel.link.call import Server
 from funnel.link.link import Link, linked
 from funnel.link.unsaid import Unsaid
 from funnel.service.attendance import Attendance
+from funnel.service.hold import Given
 from funnel.service.hub import Hub
 from funnel.testing.build import EPOCH, EVERYONE, created, logged
 from funnel.wire.gen import worker_pb2 as pb
@@ -28,7 +30,8 @@ from funnel.wire.gen.worker_pb2_grpc import add_WorkerServiceServicer_to_server
 
 QUEUE = "external"
 PATIENCE = 20.0
-TERMS = Terms(lease=1.0, grace=4.0)
+STEADY = Terms(lease=9.0, grace=36.0)
+"""Longer than a machine at work keeps anybody waiting; `Place.late` is how they run out."""
 LONG = Terms(lease=30.0, grace=900.0)
 
 
@@ -44,6 +47,8 @@ class Place:
         self.shown: list[str] = []
         """What workers have shown that were let in."""
         self.port = 0
+        self.late = 0.0
+        """Seconds by which the workers' clock is ahead."""
 
     @asynccontextmanager
     async def server(self) -> AsyncGenerator[Attendance]:
@@ -94,6 +99,7 @@ class Place:
             lambda fence: Unsaid(self.unsaid(task_id, fence, holder)),
             tries=tries,
             pause=lambda longest: min(longest, 0.05),
+            clock=lambda: time.monotonic() + self.late,
         )
 
     def unsaid(self, task_id: TaskId, fence: int = 1, holder: str = "here") -> Path:
@@ -151,3 +157,8 @@ class Place:
 def notes(task_id: TaskId, first: int, *texts: str) -> Batch:
     events = tuple(logged(task_id, text) for text in texts)
     return Batch(task_id=task_id, events=events, fence=1, first=first)
+
+
+def silent(given: Given, seconds: float) -> None:
+    """As if its worker had not been heard of for so long."""
+    given.hold.lease.heard -= seconds

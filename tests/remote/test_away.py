@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from attempts import PATIENCE, Bench, Program, left, said, says, stays, step
-from place import TERMS, Place
+from place import STEADY, Place
 
 from funnel.core.event import Accepted, Requeued
 from funnel.core.state import State
@@ -103,19 +103,20 @@ async def test_a_worker_that_is_stopped_leaves_the_next_attempt_to_another(
 
 async def test_a_worker_that_may_not_go_on_stops_its_container(place: Place, bench: Bench) -> None:
     """It is not heard, and another may have the next attempt."""
-    place.terms = TERMS
+    place.terms = STEADY
     task_id = await place.create(executors=(step("stay"),), resources=TWICE)
     async with AsyncExitStack() as stack:
         async with place.server():
             link = await stack.enter_async_context(place.link(task_id))
             work = await stack.enter_async_context(working(bench, link, task_id))
+        place.late = STEADY.lease
         await work[0]
         await nothing_left(bench, task_id)
 
 
 async def test_a_container_outlives_an_absence_of_the_server(place: Place, bench: Bench) -> None:
     """And what it stores, is stored when the attempt is surely its own again."""
-    place.terms = TERMS
+    place.terms = STEADY
     go = asyncio.Event()
 
     async def program(inside: Inside) -> int:
@@ -130,7 +131,7 @@ async def test_a_container_outlives_an_absence_of_the_server(place: Place, bench
         async with place.server():
             link = await stack.enter_async_context(place.link(task_id))
             await stack.enter_async_context(working(bench, link, task_id))
-        await asyncio.sleep(TERMS.lease)
+        place.late = STEADY.lease
         go.set()
         await asyncio.sleep(0.3)
         assert not (bench.files / "a").exists()

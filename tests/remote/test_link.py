@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from place import PATIENCE, TERMS, Place, notes
+from place import PATIENCE, STEADY, Place, notes, silent
 
 from funnel.core.access import Caller, Kind
 from funnel.core.error import Denied, Fenced, Invalid, InvalidTransition, NotFound, Unavailable
@@ -18,7 +18,7 @@ from funnel.core.event import (
     MetadataAdded,
     Requeued,
 )
-from funnel.core.lease import WORKER, Terms
+from funnel.core.lease import WORKER
 from funnel.core.state import State
 from funnel.core.task import TaskId
 from funnel.link.link import Link
@@ -245,12 +245,13 @@ async def test_a_server_that_is_not_there_is_given_up(place: Place) -> None:
 
 
 async def test_without_its_server_an_attempt_is_lost_at_the_end_of_its_lease(place: Place) -> None:
-    place.terms = TERMS
+    place.terms = STEADY
     task_id = await place.create()
     async with AsyncExitStack() as stack:
         async with place.server():
             link = await stack.enter_async_context(place.link(task_id))
             await link.authority()
+        place.late = STEADY.lease
         async with asyncio.timeout(PATIENCE):
             assert "has not been heard of" in str(await link.over())
         with pytest.raises(Fenced):
@@ -259,14 +260,14 @@ async def test_without_its_server_an_attempt_is_lost_at_the_end_of_its_lease(pla
 
 
 async def test_what_may_not_run_again_runs_on_and_publishes_nothing(place: Place) -> None:
-    place.terms = TERMS
+    place.terms = STEADY
     task_id = await place.create()
     started = Batch(task_id=task_id, events=(ExecutorStarted(task_id, EPOCH, 0),), fence=1, first=1)
     async with AsyncExitStack() as stack:
         async with place.server():
             link = await stack.enter_async_context(place.link(task_id))
             await link.append(started)
-        await asyncio.sleep(TERMS.lease)
+        place.late = STEADY.lease
         publishing = asyncio.create_task(link.authority())
         await asyncio.wait({publishing}, timeout=0.3)
         assert not publishing.done()
@@ -276,10 +277,11 @@ async def test_what_may_not_run_again_runs_on_and_publishes_nothing(place: Place
 
 async def test_a_silent_worker_loses_its_attempt(place: Place) -> None:
     """Nothing had started, so another worker gets the next one."""
-    place.terms = TERMS
+    place.terms = STEADY
     task_id = await place.create()
     async with place.server() as attendance:
-        await attendance.take(place.caller, task_id, 0, "here")
+        given = await attendance.take(place.caller, task_id, 0, "here")
+        silent(given, 2 * STEADY.lease)
         await place.until_attempt(task_id, 2)
         await place.say(Accepted(task_id, EPOCH, "2"))
         with pytest.raises(Fenced, match="is at attempt 2"):
@@ -289,25 +291,30 @@ async def test_a_silent_worker_loses_its_attempt(place: Place) -> None:
 
 
 async def test_what_may_have_run_ends_when_its_worker_is_gone_for_good(place: Place) -> None:
-    place.terms = Terms(lease=0.3, grace=1.0)
+    place.terms = STEADY
     task_id = await place.create()
     async with place.server() as attendance:
         given = await attendance.take(place.caller, task_id, 0, "here")
         await given.hold.append([ExecutorStarted(task_id, EPOCH, 0)], 1)
-        began = asyncio.get_running_loop().time()
+        silent(given, 2 * STEADY.lease)
+        # Leases are looked at about once a second.
+        await asyncio.sleep(1.5)
+        assert attendance.holding == 1
+        silent(given, 2 * STEADY.grace)
         task = await place.until_state(task_id, State.SYSTEM_ERROR)
-        assert asyncio.get_running_loop().time() - began >= 1.0
         assert any("has not been heard of" in line for line in task.logs[0].system_logs)
         await place.until_holding(attendance, 0)
 
 
 async def test_after_a_restart_each_worker_has_a_whole_lease(place: Place) -> None:
-    place.terms = TERMS
+    place.terms = STEADY
     task_id = await place.create()
     async with place.server() as attendance:
         await attendance.take(place.caller, task_id, 0, "here")
     async with place.server() as attendance:
         await place.until_holding(attendance, 1)
+        given = await attendance.take(place.caller, task_id, 0, "here")
+        silent(given, 2 * STEADY.lease)
         await place.until_attempt(task_id, 2)
         await place.until_holding(attendance, 0)
 
