@@ -1,13 +1,17 @@
 """What all tests share."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from board import Board
 from hypothesis import settings
 from running import Server
+
+from funnel.database.sqlite import PLUGIN, Settings, SqliteDatabase
+from funnel.plugins import Host
+from funnel.testing.build import EPOCH
 
 # Machines are shared: how long an example takes says nothing about it.
 settings.register_profile("funnel", deadline=None)
@@ -28,6 +32,14 @@ def log_of_its_own() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncGenerator[SqliteDatabase]:
+    """In a file of its own."""
+    host = Host(now=lambda: EPOCH, deployment="test")
+    async with PLUGIN.make(Settings(path=str(tmp_path / "funnel.db")), host) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,32 +1,21 @@
 """The HTTP door on a real database."""
 
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import httpx
 import pytest
 from doors import client, door, served
 
 from funnel.api.connection import Serve
-from funnel.database.sqlite import Settings, make
 from funnel.metrics import Metrics
-from funnel.plugins import Host
 from funnel.ports import Database
 from funnel.service.hub import Hub
-from funnel.testing.build import EPOCH
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """The loop that servers run: it is stricter about connections that are no more."""
     return "asyncio", {"use_uvloop": True}
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[Database]:
-    host = Host(now=lambda: EPOCH, deployment="test")
-    async with make(Settings(path=f"{tmp_path}/funnel.db"), host) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from funnel.core.query import View
 from funnel.core.slots import GB, Slot
 from funnel.core.state import State
 from funnel.core.task import Resources, TaskId
-from funnel.database.sqlite import PLUGIN as SQLITE
-from funnel.database.sqlite import Settings as SqliteSettings
 from funnel.database.sqlite import SqliteDatabase
 from funnel.plugins import Host
 from funnel.ports import Accept, Attempt, Job, Refuse
@@ -52,12 +49,6 @@ class Crew:
 
     def _door(self, task_id: TaskId) -> asyncio.Event:
         return self._doors.setdefault(task_id, asyncio.Event())
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[SqliteDatabase]:
-    async with SQLITE.make(SqliteSettings(path=f"{tmp_path}/funnel.db"), HOST) as database:
-        yield database
 
 
 def no_pauses() -> Iterator[float]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -26,10 +25,9 @@ from funnel.database.claims import Claims
 from funnel.database.opening import connect, migrate
 from funnel.database.space import Space
 from funnel.database.sql import migrations
-from funnel.database.sqlite import PLUGIN, Settings, SqliteDatabase
+from funnel.database.sqlite import SqliteDatabase
 from funnel.database.writer import Writer
 from funnel.metrics import Metrics
-from funnel.plugins import Host
 from funnel.testing.build import EPOCH, EVERYONE, accepted, batch, created, moved
 
 NOW = 1_800_000_000.0
@@ -46,13 +44,6 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 WHOLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 TAGS = st.dictionaries(WHOLE, WHOLE, max_size=4)
 LEASE = timedelta(minutes=1)
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[SqliteDatabase]:
-    host = Host(now=lambda: EPOCH, deployment="test")
-    async with PLUGIN.make(Settings(path=str(tmp_path / "t.db")), host) as database:
-        yield database
 
 
 @asynccontextmanager

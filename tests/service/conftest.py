@@ -4,16 +4,10 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from attempts import Bench, opened, says, stays
+from attempts import Bench, says, stays
 
 from funnel.database.sqlite import SqliteDatabase
 from funnel.runtime.fake import FakeRuntime, Program
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[SqliteDatabase]:
-    async with opened(tmp_path) as database:
-        yield database
 
 
 @pytest.fixture

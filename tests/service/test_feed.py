@@ -3,7 +3,6 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import repeat
-from pathlib import Path
 
 import pytest
 
@@ -12,20 +11,11 @@ from funnel.core.event import Requeued
 from funnel.core.message import Numbered, Type
 from funnel.core.state import State
 from funnel.core.task import TaskId
-from funnel.database.sqlite import PLUGIN, Settings
 from funnel.metrics import Metrics
-from funnel.plugins import Host
 from funnel.ports import Database, Sink
 from funnel.service.feed import PAGE, Delivery, Start
 from funnel.testing.build import EPOCH, batch, created, logged, moved
 from funnel.testing.signal import Signal
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[Database]:
-    host = Host(now=lambda: EPOCH, deployment="test")
-    async with PLUGIN.make(Settings(path=f"{tmp_path}/funnel.db"), host) as database:
-        yield database
 
 
 class Heard:

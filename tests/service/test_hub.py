@@ -1,11 +1,8 @@
 """Waiting for news of tasks, on a real database."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
-from attempts import opened
 
 from funnel.core.error import Busy
 from funnel.core.state import State
@@ -15,12 +12,6 @@ from funnel.service.hub import ALL, Hub, Watcher
 from funnel.testing.build import batch, created, moved
 
 LONG = 30.0
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncGenerator[SqliteDatabase]:
-    async with opened(tmp_path) as one:
-        yield one
 
 
 async def test_a_commit_wakes_those_who_watch_its_task_and_no_other(
