@@ -4,6 +4,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias, TypeVar
@@ -128,7 +129,7 @@ def _make(plan: Plan, root: Path) -> None:
     root.chmod(0o755)
     tree = Tree((), root)
     for folder in plan.folders:
-        tree.make_directory(folder, STICKY if parts(folder) == TMP else EVERYBODY)
+        _make_folder(folder, root, tree)
     for one in plan.downloads:
         above = one.path if one.type is FileType.DIRECTORY else text(parts(one.path)[:-1])
         if tree.kind(above) is None:
@@ -136,6 +137,19 @@ def _make(plan: Plan, root: Path) -> None:
     for file in plan.files:
         if tree.kind(file) is None:
             tree.hold_place(file, mode=0o666)
+
+
+def _make_folder(folder: str, root: Path, tree: Tree) -> None:
+    at = parts(folder)
+    mode = STICKY if at == TMP else EVERYBODY
+    if not at[1:]:
+        # What is made now in a directory of ours alone is no link: the quick way does.
+        with suppress(FileExistsError):
+            made = root.joinpath(*at)
+            made.mkdir(0o700)
+            made.chmod(mode)
+            return
+    tree.make_directory(folder, mode)
 
 
 def _is_in(root: Path, source: str) -> bool:

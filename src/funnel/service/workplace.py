@@ -1,18 +1,23 @@
 """Where an attempt has its files."""
 
 import asyncio
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from msgspec import DecodeError, json
 
 from funnel.core.error import FunnelError, Unavailable
+from funnel.core.places import TMP
 from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.ports import Housekeeping
 from funnel.safepath import remove_tree
+
+NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Owner(Value):
@@ -78,7 +83,11 @@ class Workplace:
             for folder in (self.top.parent, self.top, self.private):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Before any other file, so that none is left of a task that nobody knows any more.
-            self._owned.write_bytes(json.encode(owner))
+            owned = os.open(self._owned, NEW, 0o600)
+            try:
+                os.write(owned, json.encode(owner))
+            finally:
+                os.close(owned)
         except OSError as error:
             raise Unavailable(self.blame(error)) from error
 
@@ -94,9 +103,21 @@ class Workplace:
         if not await asyncio.to_thread(self._is_removed):
             raise FunnelError(f"{self.top} cannot be removed; remove it by hand")
 
+    def _was_bare(self) -> bool:
+        """Whether it is gone by the few calls that do where no container has left anything."""
+        try:
+            for folder in (self.root.joinpath(*TMP), self.root):
+                folder.rmdir()
+            self._owned.unlink()
+            for folder in (self.private, self.top):
+                folder.rmdir()
+        except OSError:
+            return False
+        return True
+
     def _is_removed(self) -> bool:
         """Whether nothing is left; the task's own directory goes with its last attempt."""
-        if not remove_tree(self.top):
+        if not self._was_bare() and not remove_tree(self.top):
             return False
         with suppress(OSError):
             self.top.parent.rmdir()
