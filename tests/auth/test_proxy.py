@@ -47,6 +47,23 @@ async def test_what_is_not_one_name_is_refused(name: str) -> None:
         await PROXY.identify(_said("10.1.2.3", name))
 
 
+@pytest.mark.parametrize("name", ["Ærø", "李雷", "Łukasz", "a%41", "UTF-8''ann"])
+async def test_a_name_is_utf_8_as_it_is(name: str) -> None:
+    said = name.encode().decode("latin-1")
+    assert await PROXY.identify(_said("10.1.2.3", said)) == Caller(name=name)
+
+
+@pytest.mark.parametrize("name", [b"\xc6r\xf8", b"ann\xff", b"\xc0\xaf", b"\xed\xa0\x80"])
+async def test_a_name_in_other_bytes_is_refused(name: bytes) -> None:
+    with pytest.raises(Unauthenticated, match="x-forwarded-user is not UTF-8"):
+        await PROXY.identify(_said("10.1.2.3", name.decode("latin-1")))
+
+
+async def test_controls_are_no_names_however_they_are_written() -> None:
+    with pytest.raises(Unauthenticated):
+        await PROXY.identify(_said("10.1.2.3", "ann\x85bob".encode().decode("latin-1")))
+
+
 async def test_administrators_are_known_by_name() -> None:
     assert await PROXY.identify(_said("10.1.2.3", "boss")) == Caller(
         name="boss", administrator=True

@@ -13,7 +13,7 @@ from funnel.core.error import Unauthenticated
 from funnel.core.secret import Secret
 from funnel.core.task import TaskId
 from funnel.core.value import Value
-from funnel.ports import Clock, Credentials, Login
+from funnel.ports import Clock, Credentials, Identity
 
 ALGORITHM: Final = "HS256"
 ISSUER: Final = "funnel"
@@ -34,7 +34,7 @@ class _Claims(Value, kw_only=True):
     fence: int = 0
 
 
-class Tokens:
+class Tokens(Identity):
     """
     Makes tokens, and says who shows one.
 
@@ -52,15 +52,6 @@ class Tokens:
 
     def of_node(self, name: str, lasts: timedelta) -> Secret:
         return self._signed(Kind.NODE, name, 0, lasts)
-
-    @property
-    def challenge(self) -> str:
-        """None is told to users: they have no such tokens."""
-        return ""
-
-    @property
-    def login(self) -> Login | None:
-        return None
 
     async def identify(self, credentials: Credentials) -> Caller | None:
         """A node that shows a certificate, too, must be named there as it is here."""

@@ -11,14 +11,14 @@ from funnel.auth.passwords import Passwords, is_hash
 from funnel.auth.settings import BasicCredential
 from funnel.core.access import Caller
 from funnel.core.error import Unauthenticated
-from funnel.ports import Credentials, Login
+from funnel.ports import Credentials, Identity
 
 log = logging.getLogger(__name__)
 
 REFUSED: Final = "Basic-authentication failed"
 
 
-class Users:
+class Users(Identity):
     def __init__(self, users: Sequence[BasicCredential], passwords: Passwords) -> None:
         self._callers = {one.user: Caller(name=one.user, administrator=one.admin) for one in users}
         self._passwords = passwords
@@ -26,10 +26,6 @@ class Users:
     @property
     def challenge(self) -> str:
         return 'Basic realm="Funnel", charset="UTF-8"'
-
-    @property
-    def login(self) -> Login | None:
-        return None
 
     async def identify(self, credentials: Credentials) -> Caller | None:
         scheme, _, said = credentials.authorization.partition(" ")

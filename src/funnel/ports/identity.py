@@ -54,12 +54,12 @@ class Identity(Protocol):
     @property
     def challenge(self) -> str:
         """How clients are told of it, for `WWW-Authenticate`; empty: they need not know."""
-        ...
+        return ""
 
     @property
     def login(self) -> Login | None:
         """None where browsers cannot log in this way, or do so by what they send."""
-        ...
+        return None
 
     async def identify(self, credentials: Credentials) -> Caller | None:
         """

@@ -12,10 +12,10 @@ from funnel.auth.oidc.provider import SECONDS, Provider
 from funnel.auth.settings import OidcAuth
 from funnel.core.access import Caller
 from funnel.plugins import Host
-from funnel.ports import Credentials, Login
+from funnel.ports import Credentials, Identity, Login
 
 
-class Oidc:
+class Oidc(Identity):
     def __init__(self, bearer: Bearer, login: Login | None) -> None:
         self._bearer = bearer
         self._login = login
