@@ -6,7 +6,7 @@ import pytest
 from funnel.core.access import ANYONE, Caller, Kind, Operation
 from funnel.core.error import Busy, Denied, Unauthenticated
 from funnel.core.task import TaskId
-from funnel.ports import Credentials
+from funnel.ports import Credentials, Identity
 from funnel.service.callers import Callers
 from funnel.service.pace import Pace, pace_of
 from funnel.service.turnstile import MOST
@@ -22,6 +22,12 @@ class Clock:
         return self.now
 
 
+class Deaf(Identity):
+    async def identify(self, credentials: Credentials) -> Caller | None:
+        del credentials
+        return None
+
+
 class Door:
     """Knows ann by her password, and counts how often it was asked."""
 
@@ -33,6 +39,8 @@ class Door:
         self.asked += 1
         if not credentials.authorization:
             return None
+        if credentials == bearer("right", credentials.peer):
+            return Caller(name="token")
         if credentials == shown("ann", "right", credentials.peer):
             return ANN
         raise Unauthenticated("wrong")
@@ -116,6 +124,49 @@ async def test_the_addresses_of_one_network_count_together(callers: Callers) -> 
 async def test_a_guesser_of_one_user_stops_no_other_at_the_same_address(callers: Callers) -> None:
     await wrong(callers, shown("bob", "guess"), 10)
     assert await callers.caller_of(shown("ann", "right")) == ANN
+
+
+async def test_who_guesses_at_many_users_is_stopped_at_that_address(
+    callers: Callers, door: Door, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "funnel.audit")
+    for number in range(60):
+        await wrong(callers, shown(f"user {number}", "guess", f"2001:db8:1:2::{number}"), 1)
+    asked = door.asked
+    with pytest.raises(Busy, match="from this address; try again in 1 s") as refused:
+        await callers.caller_of(shown("ann", "right", "2001:db8:1:2::ffff"))
+    assert 0 < refused.value.retry_after <= 1
+    assert door.asked == asked
+    assert caplog.messages[-1] == "logins stopped peer=2001:db8:1:2::59"
+    assert await callers.caller_of(shown("ann", "right", "2001:db8:1:3::1")) == ANN
+    clock.now = 1.01
+    assert await callers.caller_of(shown("ann", "right", "2001:db8:1:2::ffff")) == ANN
+
+
+async def test_who_was_right_at_an_address_is_not_stopped_by_who_guesses_there(
+    callers: Callers,
+) -> None:
+    assert await callers.caller_of(shown("ann", "right")) == ANN
+    for number in range(60):
+        await wrong(callers, shown(f"user {number}", "guess"), 1)
+    assert await callers.caller_of(shown("ann", "right")) == ANN
+    with pytest.raises(Busy):
+        await callers.caller_of(shown("bob", "right"))
+    assert (await callers.caller_of(bearer("right"))).name == "token"
+
+
+async def test_what_no_account_understands_is_said_and_written_down(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "funnel.audit")
+    callers = Callers([Deaf()])
+    with pytest.raises(Unauthenticated, match="of no kind that this server takes"):
+        await callers.caller_of(bearer("junk"))
+    with pytest.raises(Unauthenticated, match="authorization token missing"):
+        await callers.caller_of(Credentials())
+    assert caplog.messages == [
+        "login refused peer=192.0.2.1 why='the authorization is of no kind that this server takes'"
+    ]
 
 
 async def test_a_token_that_is_over_stops_itself_and_nobody_else(

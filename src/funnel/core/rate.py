@@ -46,3 +46,5 @@ class Bucket(Value):
 
 LOGINS: Final = Rate(10 / MINUTE, burst=10)
 """Wrong credentials that one user may show from one address."""
+GUESSES: Final = Rate(60 / MINUTE, burst=60)
+"""Wrong passwords that may come from one address, whoever the users are."""

@@ -10,6 +10,7 @@ from funnel.service.pace import Pace
 
 MISSING = "Basic/Bearer authorization token missing"
 """The reference's text."""
+UNKNOWN = "the authorization is of no kind that this server takes"
 
 
 class Callers:
@@ -78,7 +79,11 @@ class Callers:
                 self._pace.refuse_login(credentials, str(error))
                 raise
             if caller:
+                self._pace.take_login(credentials)
                 return caller
-        if self._accounts:
+        if not self._accounts:
+            return ANYONE
+        if not credentials.authorization:
             raise Unauthenticated(MISSING)
-        return ANYONE
+        self._pace.refuse_login(credentials, UNKNOWN)
+        raise Unauthenticated(UNKNOWN)

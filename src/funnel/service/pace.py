@@ -9,11 +9,11 @@ from time import monotonic
 
 from funnel.core.access import Caller, Kind, Operation
 from funnel.core.error import Busy
-from funnel.core.rate import LOGINS, Rate
+from funnel.core.rate import GUESSES, LOGINS, Rate
 from funnel.core.reach import near
 from funnel.ports import Credentials
 from funnel.service.audit import audit
-from funnel.service.turnstile import Turnstile
+from funnel.service.turnstile import Seen, Turnstile
 
 
 class Pace:
@@ -34,6 +34,8 @@ class Pace:
         self._creates = Turnstile(creates, clock) if creates else None
         self._passwords = Turnstile(LOGINS, clock)
         self._tokens = Turnstile(LOGINS, clock)
+        self._addresses = Turnstile(GUESSES, clock)
+        self._welcome = Seen()
 
     @property
     def is_limited(self) -> bool:
@@ -54,8 +56,17 @@ class Pace:
         logins = self._logins(credentials)
         if logins.is_quiet:
             return
-        if wait := logins.wait(_guess(credentials)):
+        guess = _guess(credentials)
+        if wait := logins.wait(guess):
             raise _too_much("too many wrong logins", wait)
+        is_guessing = logins is self._passwords and guess not in self._welcome
+        if is_guessing and (wait := self._addresses.wait(near(credentials.peer))):
+            raise _too_much("too many wrong logins from this address", wait)
+
+    def take_login(self, credentials: Credentials) -> None:
+        """Right: nobody else who guesses at the same address stops this user there any more."""
+        if user_of(credentials):
+            self._welcome.add(_guess(credentials))
 
     def refuse_login(self, credentials: Credentials, why: str) -> None:
         """Wrong once more."""
@@ -63,6 +74,8 @@ class Pace:
         audit("login refused", user=user, peer=peer, why=why)
         if self._logins(credentials).count(_guess(credentials)):
             audit("logins stopped", user=user, peer=peer)
+        if user and self._addresses.count(near(peer)):
+            audit("logins stopped", peer=peer)
 
     def _logins(self, credentials: Credentials) -> Turnstile:
         """So that many wrong tokens, which cost nothing, make nobody forget a wrong password."""

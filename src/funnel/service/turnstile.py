@@ -10,6 +10,23 @@ MOST: Final = 10_000
 """Of whom is known how much they have done; who was quiet for longest is forgotten first."""
 
 
+class Seen:
+    """Those that were here, of whom the last of each is known best."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._names: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, who: str) -> bool:
+        return who in self._names
+
+    def add(self, who: str) -> None:
+        self._names[who] = None
+        self._names.move_to_end(who)
+        if len(self._names) > self._most:
+            self._names.popitem(last=False)
+
+
 class Turnstile:
     """`clock` gives seconds and only goes forward."""
 
