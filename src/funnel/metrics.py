@@ -94,6 +94,10 @@ class Metrics:
         """Ask this how many requests wait for news of tasks, at each look."""
         self._watchers.set_function(waiting)
 
+    def watch_workers(self, connected: Callable[[], int]) -> None:
+        """Ask this how many workers are connected, at each look."""
+        self._workers.set_function(connected)
+
     def counted(self, counts: Mapping[State, int]) -> None:
         """How many tasks are in each state now."""
         for state in State:
@@ -211,6 +215,7 @@ class Metrics:
             "grpc_call_seconds", "Until a call was answered.", _REQUEST_SECONDS, "method"
         )
         self._watchers = self._gauge("http_waiting", "Requests that wait for news of tasks.")
+        self._workers = self._gauge("workers_connected", "Workers that are away, and connected.")
 
     def _tasks(self) -> None:
         self._task_states = self._gauge("tasks_state_count", "Tasks in each state.", "state")

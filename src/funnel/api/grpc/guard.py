@@ -63,6 +63,7 @@ class Guard(ServerInterceptor):
         }
         self._here = Counter[Kind]()
         self._ended = False
+        metrics.watch_workers(lambda: self._here[Kind.WORKER])
 
     async def intercept_service(
         self, continuation: Find, handler_call_details: grpc.HandlerCallDetails
