@@ -16,7 +16,7 @@ from listening import until
 from msgspec.structs import replace
 
 from funnel.api.answer import Answer, Reply, refusal
-from funnel.api.connection import AHEAD, BUFFER
+from funnel.api.connection import AHEAD, BUFFER, READ_AHEAD
 from funnel.api.listen import Door
 from funnel.api.request import Gone, Request
 from funnel.api.settings import Connections
@@ -113,6 +113,30 @@ async def test_requests_sent_ahead_are_answered_in_their_order(echo: Echo, port:
     assert told == [b"GET /slow  0", *(b"GET /%d  0" % n for n in range(50)), b"GET /last  0"]
 
 
+async def test_who_leaves_with_requests_behind_a_stream_is_seen_to(echo: Echo, port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    ahead = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * (READ_AHEAD - 1)
+    writer.write(b"GET /gone HTTP/1.1\r\nHost: x\r\n\r\n" + ahead)
+    await until(lambda: echo.asked == ["/gone"])
+    writer.close()
+    await until(lambda: echo.left == ["/gone"])
+    assert echo.asked == ["/gone"]
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: x\r\nHost: x\r\n", b"Host: x\r\nhost: y\r\n"])
+async def test_a_request_without_one_host_is_refused(echo: Echo, port: int, hosts: bytes) -> None:
+    answer = await say(port, b"GET / HTTP/1.1\r\n" + hosts + b"Connection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Host" in answer
+    assert not echo.asked
+
+
+async def test_an_old_client_need_not_name_a_host(port: int) -> None:
+    assert (await say(port, b"GET / HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    twice = await say(port, b"GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n")
+    assert twice.startswith(b"HTTP/1.1 400 ")
+
+
 async def test_bodies_sent_ahead_reach_their_own_requests(port: int) -> None:
     sizes = (0, 1, BUFFER * 3, 10, BUFFER + 1)
     ahead = b"".join(
@@ -127,12 +151,13 @@ MIXED = b"".join(
     (
         b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /2?a=b HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + b"\r\n\r\nG" * 1000,
-        b"POST /3 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2;a=b\r\nxy\r\n" * 1000,
+        b"POST /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"2;a=b\r\nxy\r\n" * 1000,
         b"0\r\nTrailer: x\r\n\r\n",
-        b"POST /4 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 9\r\n\r\n",
-        b"x" * 9,
-        b"POST /unread HTTP/1.1\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000,
-        b"POST /5 HTTP/1.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"POST /4 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n",
+        b"Content-Length: 9\r\n\r\n" + b"x" * 9,
+        b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000,
+        b"POST /5 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     )
 )
 
@@ -315,7 +340,7 @@ async def test_who_would_speak_something_else_is_answered_as_all(port: int, meth
 
 
 async def test_many_may_ask_for_something_else_at_once(port: int) -> None:
-    ask = b"GET /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    ask = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     told = bodies(await say(port, ask * 100 + b"GET /b HTTP/1.1\r\n" + LAST))
     assert told == [*[b"GET /a  0"] * 100, b"GET /b  0"]
 
@@ -449,7 +474,7 @@ async def test_who_hangs_up_is_not_waited_for(echo: Echo, port: int, ask: bytes)
     "ask",
     [
         b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST /late HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
+        b"POST /late HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n",
     ],
 )
 async def test_who_hangs_up_is_no_fault(

@@ -27,8 +27,10 @@ TURN: Final = 1.0
 """Seconds until who finds no place is told so; coming again at once then costs little."""
 BUFFER: Final = 64 * 1024
 """Bytes of a body that may wait to be read."""
-AHEAD: Final = 128
-"""Requests that may wait for their turn; the connection ends with them where there are more."""
+READ_AHEAD: Final = 8
+"""Requests that may wait for their turn before no more is read: while it is, a hang-up is seen."""
+AHEAD: Final = READ_AHEAD + 128
+"""The connection ends with so many of them, which came at once."""
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED: Final = b"transfer-encoding: chunked\r\n"
 END: Final = b"\r\n"
@@ -177,6 +179,9 @@ class Connection(asyncio.Protocol):
             raise _too_large(self._crowd.limits.head)
         if len(self._later) >= AHEAD:
             raise TooLarge(f"more than {AHEAD} requests were sent ahead of their answers")
+        hosts = sum(name == b"host" for name, _ in self._headers)
+        if hosts != 1 and (hosts or self._parser.get_http_version() != "1.0"):
+            raise Invalid("a request has one Host, and says which")
         url = httptools.parse_url(self._url)
         path = (url.path or b"").decode("ascii")
         request = self._coming = Request(
@@ -198,7 +203,8 @@ class Connection(asyncio.Protocol):
             self._begin(request)
         else:
             self._later.append(request)
-            self._transport.pause_reading()
+            if len(self._later) >= READ_AHEAD:
+                self._transport.pause_reading()
 
     def on_body(self, piece: bytes) -> None:
         self._goes_on = True
@@ -260,7 +266,7 @@ class Connection(asyncio.Protocol):
         else:
             self.is_idle = True
             self._crowd.quiet(self, self._loop.time())
-        if not self._later:
+        if len(self._later) < READ_AHEAD:
             self._transport.resume_reading()
 
     def _wanted(self) -> None:
