@@ -74,13 +74,13 @@ async def test_a_task_that_can_change_no_more_is_not_waited_for(
 async def test_a_wait_comes_to_its_end_even_beyond_the_time_for_answers(
     database: Database, metrics: Metrics
 ) -> None:
-    app = door(database, metrics, replace(LIMITS, answer_seconds=0.1))
+    app = door(database, metrics, replace(LIMITS, answer_seconds=1))
     async with (
         served(app) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http,
     ):
         made = await create(http)
-        answer = await wait(http, made, "wait=500ms")
+        answer = await wait(http, made, "wait=1500ms")
         page = (await http.get("/metrics")).text
     assert answer.json() == {"id": made, "state": "QUEUED"}
     assert answer.headers["funnel-waited"] == "true"
@@ -89,7 +89,7 @@ async def test_a_wait_comes_to_its_end_even_beyond_the_time_for_answers(
         for line in page.splitlines()
         if line.startswith('funnel_http_request_seconds_sum{method="GET",route="/tasks/{id}"}')
     ]
-    assert took < 0.5
+    assert took < 1
 
 
 async def test_without_a_wait_nothing_is_added(http: httpx.AsyncClient) -> None:
