@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from importlib import import_module
 from importlib.metadata import version
@@ -27,6 +28,12 @@ log = logging.getLogger(__name__)
 
 GARBAGE: Final = 20_000
 """Objects made and not freed, until the collector looks."""
+SWITCH: Final = 0.0002
+"""
+Seconds after which a thread lets others have the interpreter.
+
+A commit has its end to tell; with Python's 5 ms it is kept waiting for longer than the disk takes.
+"""
 
 
 class RpcDoor(Protocol):
@@ -65,6 +72,7 @@ async def serve(config: Config) -> None:
             log.info("serving TES at %s://%s:%d", scheme, host, sockets[0].getsockname()[1])
             log.info("serving gRPC at %s:%d", host, rpc_port)
             _tire_less()
+            sys.setswitchinterval(SWITCH)
             doors = {door.stop: door.serve(sockets), rpc_door.stop: rpc_door.serve()}
             await _until_broken(doors, parts, ending)
 

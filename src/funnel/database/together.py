@@ -33,12 +33,15 @@ def arrival(new: New, now: float) -> Bulk | None:
     after = begin(created)
     (work,) = caused(None, after)
     row = (
+        0,
         created.task_id,
         created.owner,
         created.queue,
         after.state.value,
         created.spec.name,
+        None,
         pack_progress(after),
+        1,
         pack_created(created).body,
         tags,
         as_text(work),
@@ -46,7 +49,7 @@ def arrival(new: New, now: float) -> Bulk | None:
         now,
         now - KEYS_KEPT,
     )
-    return Bulk("arrival", (row,), created.task_id)
+    return Bulk((row,), created.task_id)
 
 
 def acceptances(done: Sequence[Done], claims: Claims) -> Bulk | None:
@@ -57,7 +60,7 @@ def acceptances(done: Sequence[Done], claims: Claims) -> Bulk | None:
         if row is None:
             return None
         rows.append(row)
-    return Bulk("acceptance", rows, [None] * len(rows))
+    return Bulk(rows, [None] * len(rows))
 
 
 def _acceptance(one: Done, claims: Claims) -> Cells | None:
@@ -78,10 +81,17 @@ def _acceptance(one: Done, claims: Claims) -> Cells | None:
     return (
         n,
         after.task_id,
+        None,
+        None,
         after.state.value,
+        None,
         stored.decode(),
         pack_progress(after),
         after.version,
         row.body,
+        None,
         one.claim.id,
+        None,
+        None,
+        None,
     )

@@ -1,12 +1,12 @@
--- Made for the connection that writes: who inserts into these views makes or changes all the rows
+-- Made for the connection that writes: who inserts into this view makes or changes all the rows
 -- that a task needs, so that many tasks are one statement. Where anything is not as expected the
--- statement fails as a whole.
-CREATE TEMP VIEW arrival (
-  id, owner, queue, state, name, progress, body, tags, work, key, at, forget
+-- statement fails as a whole. `n` is 0 for a new task; a row of nothing but NULL does nothing.
+CREATE TEMP VIEW deed (
+  n, id, owner, queue, state, name, before, progress, seq, body, tags, work, key, at, forget
 ) AS
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
 
-CREATE TEMP TRIGGER arrive INSTEAD OF INSERT ON arrival BEGIN
+CREATE TEMP TRIGGER arrive INSTEAD OF INSERT ON deed WHEN new.n = 0 BEGIN
   INSERT INTO task (id, owner, queue, state, active, name, progress)
   VALUES (new.id, new.owner, new.queue, new.state, 0, new.name, new.progress);
   -- The next two have no rowid, so that the last one is still that of the task.
@@ -21,10 +21,7 @@ CREATE TEMP TRIGGER arrive INSTEAD OF INSERT ON arrival BEGIN
   );
 END;
 
-CREATE TEMP VIEW acceptance (n, id, state, before, progress, seq, body, work) AS
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
-
-CREATE TEMP TRIGGER accept INSTEAD OF INSERT ON acceptance BEGIN
+CREATE TEMP TRIGGER accept INSTEAD OF INSERT ON deed WHEN new.n > 0 BEGIN
   SELECT raise(ABORT, 'its task has moved on, or somebody else has done this work')
   WHERE NOT EXISTS (
       SELECT 1 FROM task
