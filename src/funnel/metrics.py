@@ -125,12 +125,12 @@ class Metrics:
             self._journaled[kind] = self._events.labels(kind)
         self._journaled[kind].inc()
 
-    def dispatched(self, queue: str, kind: str, result: str) -> None:
-        """One errand was done: `submit` or `cancel`, with `done`, `refused` or `unknown`."""
+    def dispatched(self, queue: str, kind: str, result: str, errands: int = 1) -> None:
+        """Errands were done: `submit` or `cancel`, with `done`, `refused` or `unknown`."""
         key = (queue, kind, result)
         if key not in self._dispatched:
             self._dispatched[key] = self._errands.labels(*key)
-        self._dispatched[key].inc()
+        self._dispatched[key].inc(errands)
 
     def watch_queue(self, queue: str, waiting: Callable[[], int]) -> None:
         """Ask this how many attempts wait for a place in the backend, at each look."""

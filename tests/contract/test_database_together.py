@@ -81,7 +81,7 @@ async def written(news: Sequence[New], *, in_bulk: bool) -> Mapping[str, Sequenc
 async def create(writer: Writer, new: New, *, in_bulk: bool) -> TaskId:
     return await writer.do(
         lambda db, now: changes.create(db, new, now),
-        bulk=together.arrival(new, NOW) if in_bulk else None,
+        bulk=together.arrival(new, together.fresh(new), NOW) if in_bulk else None,
     )
 
 

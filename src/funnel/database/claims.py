@@ -3,21 +3,28 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from funnel.core.error import Fenced
-from funnel.core.work import Claim
+from funnel.core.fold import Progress
+from funnel.core.task import Spec, TaskId
+from funnel.core.value import Value
+from funnel.core.work import Claim, Submit, Work
 from funnel.database.damage import UNREADABLE
 from funnel.database.folded import read_progress
 from funnel.database.packed import read_spec
-from funnel.database.rows import WORK
+from funnel.database.rows import WORK, as_text
 from funnel.database.sql import statements
 
-_Due: TypeAlias = tuple[int, bytes, int, bytes | None, bytes | None]
+_Due: TypeAlias = tuple[int, bytes, int, bytes | None]
 Seen: TypeAlias = tuple[int, bytes]
 """The number of a task, and its progress as it was stored when work for it was claimed."""
 
 SQL = statements("sqlite.sql")
+MOST_FRESH: Final = 512
+"""New tasks that are remembered until their work is claimed."""
+LARGE: Final = 4096
+"""Characters of a spec that is not remembered."""
 
 
 @dataclass(slots=True)
@@ -25,6 +32,15 @@ class _Held:
     tries: int
     until: float
     seen: Seen | None = None
+
+
+class Fresh(Value):
+    """A new task, and as what its progress and its spec are stored."""
+
+    progress: Progress
+    stored: str
+    spec: Spec
+    body: str
 
 
 class Claims:
@@ -36,18 +52,26 @@ class Claims:
 
     def __init__(self) -> None:
         self._known: dict[int, _Held] = {}
+        self._fresh: dict[TaskId, Fresh] = {}
         self.unreadable = list[int]()
         """Work that was claimed, and could not be read."""
+
+    def expect(self, fresh: Fresh) -> None:
+        """Work for this task was stored just now, and need not be read again when it is claimed."""
+        if len(fresh.body) > LARGE:
+            return
+        if len(self._fresh) >= MOST_FRESH:
+            del self._fresh[next(iter(self._fresh))]
+        self._fresh[fresh.progress.task_id] = fresh
 
     def take(
         self, db: sqlite3.Connection, queue: str, limit: int, lease: float, now: float
     ) -> list[Claim]:
         """What is due and nobody's, the oldest first; ours for `lease` seconds."""
-        held = sum(one.until > now for one in self._known.values())
-        given = {"queue": queue, "now": now, "limit": limit + held}
+        held = [number for number, one in self._known.items() if one.until > now]
+        given = {"queue": queue, "now": now, "held": as_text(held), "limit": limit}
         rows = db.execute(SQL["due"], given).fetchall()
-        free = [row for row in rows if self._is_free(row[0], now)][:limit]
-        claims = [self._claimed(row, now + lease) for row in free]
+        claims = [self._claimed(db, row, now + lease) for row in rows]
         return [claim for claim in claims if claim]
 
     def check(self, claim: Claim) -> None:
@@ -75,24 +99,32 @@ class Claims:
         for claim in claims:
             self._known.pop(claim.id, None)
 
-    def _is_free(self, number: int, now: float) -> bool:
-        held = self._known.get(number)
-        return held is None or held.until <= now
-
-    def _claimed(self, row: _Due, until: float) -> Claim | None:
+    def _claimed(self, db: sqlite3.Connection, row: _Due, until: float) -> Claim | None:
         """None for what cannot be read, so that the rest is done."""
-        number, work, n, progress, created = row
+        number, text, n, stored = row
         held = self._known.setdefault(number, _Held(0, 0.0))
         held.tries, held.until = held.tries + 1, until
-        held.seen = (n, progress) if progress else None
+        held.seen = (n, stored) if stored else None
         try:
-            return Claim(
-                id=number,
-                tries=held.tries,
-                work=WORK.decode(work),
-                progress=read_progress(progress) if progress else None,
-                spec=read_spec(created) if created else None,
-            )
+            work = WORK.decode(text)
+            progress, spec = self._task(db, work, held.seen)
         except UNREADABLE:
             self.unreadable.append(number)
             return None
+        return Claim(id=number, tries=held.tries, work=work, progress=progress, spec=spec)
+
+    def _task(
+        self, db: sqlite3.Connection, work: Work, seen: Seen | None
+    ) -> tuple[Progress | None, Spec | None]:
+        """How far it has come, and for a `Submit` what it asks for."""
+        if seen is None:
+            return None, None
+        n, stored = seen
+        fresh = self._fresh.pop(work.task_id, None)
+        if fresh and fresh.stored.encode() == stored:
+            return fresh.progress, fresh.spec
+        progress = read_progress(stored)
+        if not isinstance(work, Submit):
+            return progress, None
+        row = db.execute(SQL["first"], (n,)).fetchone()
+        return progress, read_spec(row[0]) if row else None

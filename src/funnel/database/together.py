@@ -10,7 +10,7 @@ from funnel.core.event import Accepted
 from funnel.core.fold import begin, extend
 from funnel.core.work import Done, caused
 from funnel.database.changes import KEYS_KEPT, New
-from funnel.database.claims import Claims
+from funnel.database.claims import Claims, Fresh
 from funnel.database.folded import pack_progress
 from funnel.database.packed import pack, pack_created
 from funnel.database.rows import as_text
@@ -24,13 +24,18 @@ def make_ready(db: sqlite3.Connection) -> None:
     db.executescript((files("funnel.database") / "views.sql").read_text(encoding="utf-8"))
 
 
-def arrival(new: New, now: float) -> Bulk | None:
+def fresh(new: New) -> Fresh:
+    progress = begin(new.created)
+    body = pack_created(new.created).body
+    return Fresh(progress, pack_progress(progress), new.created.spec, body)
+
+
+def arrival(new: New, fresh: Fresh, now: float) -> Bulk | None:
     """A task; None where it has more than usual, or texts that SQLite's JSON would cut short."""
-    created = new.created
+    created, after = new.created, fresh.progress
     tags = as_text(created.spec.tags)
     if new.notes or _NUL in tags:
         return None
-    after = begin(created)
     (work,) = caused(None, after)
     row = (
         0,
@@ -40,9 +45,9 @@ def arrival(new: New, now: float) -> Bulk | None:
         after.state.value,
         created.spec.name,
         None,
-        pack_progress(after),
+        fresh.stored,
         1,
-        pack_created(created).body,
+        fresh.body,
         tags,
         as_text(work),
         new.key,

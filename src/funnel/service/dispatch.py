@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
+from typing import TypeAlias
 
 from funnel.core.backoff import delays
 from funnel.core.error import FunnelError
@@ -13,7 +14,9 @@ from funnel.core.state import State, is_final
 from funnel.core.work import Cancel, Claim, Done
 from funnel.metrics import Metrics
 from funnel.net.jitter import chance, jittered
-from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job
+from funnel.ports import Accept, Answer, Attempt, Backend, Clock, Database, Job, Refuse
+
+_Wanted: TypeAlias = tuple[Claim, Attempt]
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +70,16 @@ class Dispatch:
     async def once(self, *, limit: int = 100) -> int:
         """One round: each claimed errand is done, refused for good, or given back for later."""
         claims = await self._database.claim(self._queue, limit=limit, lease=LEASE)
-        wanted = [claim for claim in claims if _attempt(claim)]
-        others = [claim for claim in claims if not _attempt(claim)]
-        await asyncio.gather(self._submit(wanted), self._cancel(others))
+        wanted, others = list[_Wanted](), list[Claim]()
+        for claim in claims:
+            if attempt := _attempt(claim):
+                wanted.append((claim, attempt))
+            else:
+                others.append(claim)
+        if others:
+            await asyncio.gather(self._submit(wanted), self._cancel(others))
+        else:
+            await self._submit(wanted)
         return len(claims)
 
     async def resume(self) -> None:
@@ -79,8 +89,7 @@ class Dispatch:
             log.info("taking up %d attempts of the server before", len(jobs))
             await self._backend.resume(jobs)
 
-    async def _submit(self, claims: Sequence[Claim]) -> None:
-        wanted = [(claim, one) for claim in claims if (one := _attempt(claim))]
+    async def _submit(self, wanted: Sequence[_Wanted]) -> None:
         if not wanted:
             return
         try:
@@ -90,36 +99,26 @@ class Dispatch:
             return
         except Exception as error:
             log.exception("submitting %d attempts to %s failed", len(wanted), self._queue)
-            await self._one_by_one([claim for claim, _ in wanted], error)
+            await self._one_by_one(wanted, error)
             return
+        refused = sum(isinstance(answer, Refuse) for answer in answers)
+        self._metrics.dispatched(self._queue, "submit", "refused", refused)
+        self._metrics.dispatched(self._queue, "submit", "done", len(answers) - refused)
+        now = self._now()
         await self._settle(
             [
-                Done(claim, self._facts(one, answer))
+                Done(claim, _facts(one, answer, now))
                 for (claim, one), answer in zip(wanted, answers, strict=True)
             ]
         )
 
-    async def _one_by_one(self, claims: Sequence[Claim], error: Exception) -> None:
+    async def _one_by_one(self, wanted: Sequence[_Wanted], error: Exception) -> None:
         """One that the backend stumbles over must not hold up the others."""
-        if len(claims) == 1:
-            await self._put_back(claims, error)
+        if len(wanted) == 1:
+            await self._put_back([claim for claim, _ in wanted], error)
             return
-        for claim in claims:
-            await self._submit([claim])
-
-    def _facts(self, one: Attempt, answer: Answer) -> Batch:
-        task_id, now = one.task_id, self._now()
-        result = "done" if isinstance(answer, Accept) else "refused"
-        self._metrics.dispatched(self._queue, "submit", result)
-        facts: tuple[Change, ...] = (
-            (Accepted(task_id, now, answer.native_id),)
-            if isinstance(answer, Accept)
-            else (
-                Logged(task_id, now, "System error", Level.ERROR, {"error": answer.reason}),
-                StateChanged(task_id, now, State.SYSTEM_ERROR),
-            )
-        )
-        return Batch(task_id=task_id, events=facts, fence=one.fence)
+        for one in wanted:
+            await self._submit([one])
 
     async def _cancel(self, claims: Sequence[Claim]) -> None:
         jobs = [one for claim in claims if (one := _job(claim))]
@@ -129,8 +128,7 @@ class Dispatch:
         except (FunnelError, OSError) as error:
             await self._put_back(claims, error)
             return
-        for _ in jobs:
-            self._metrics.dispatched(self._queue, "cancel", "done")
+        self._metrics.dispatched(self._queue, "cancel", "done", len(jobs))
         await self._settle([Done(claim) for claim in claims])
 
     async def _settle(self, done: Sequence[Done]) -> None:
@@ -163,6 +161,19 @@ class Dispatch:
         """Longer with each try, 1 the first, and not the same for all."""
         longest = next(islice(delays(), tries - 1, None))
         return timedelta(seconds=jittered(longest, self._jitter()))
+
+
+def _facts(one: Attempt, answer: Answer, now: datetime) -> Batch:
+    task_id = one.task_id
+    facts: tuple[Change, ...] = (
+        (Accepted(task_id, now, answer.native_id),)
+        if isinstance(answer, Accept)
+        else (
+            Logged(task_id, now, "System error", Level.ERROR, {"error": answer.reason}),
+            StateChanged(task_id, now, State.SYSTEM_ERROR),
+        )
+    )
+    return Batch(task_id=task_id, events=facts, fence=one.fence)
 
 
 def _job(claim: Claim) -> Job | None:
