@@ -1,6 +1,7 @@
 """Specs that are acceptable at a glance, as most are."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from funnel.core.task import Executor, Input, Output, Resources, Spec
@@ -10,7 +11,6 @@ LONG: Final = 250
 """Characters, of one text; shorter than any limit."""
 LARGE: Final = 1e9
 
-_TEXT: Final = re.compile(rf"[ -~]{{0,{LONG}}}")
 _PATH: Final = re.compile(
     r"/(?!(?:bin|boot|dev|etc|lib|lib32|lib64|libx32|proc|run|sbin|sys|usr|var)(?:/|$))"
     rf"(?=.{{1,{LONG - 1}}}$)\w[\w.-]*(?:/\w[\w.-]*)*",
@@ -38,19 +38,24 @@ def is_plain(spec: Spec) -> bool:
         0 < len(spec.executors) <= MANY
         and len(spec.inputs) + len(spec.outputs) + len(tags) <= MANY
         and not spec.volumes
-        and _is_text(spec.name)
-        and _is_text(spec.description)
+        and _are_texts((spec.name, spec.description))
         and all(map(_is_executor, spec.executors))
         and all(map(_is_input, spec.inputs))
         and all(map(_is_output, spec.outputs))
         and _are_apart(spec)
         and _are_resources(resources)
-        and all(key and _is_text(key) and _is_text(value) for key, value in tags.items())
+        and all(tags)
+        and _are_texts([*tags, *tags.values()])
     )
 
 
-def _is_text(text: str) -> bool:
-    return _TEXT.fullmatch(text) is not None
+def _are_texts(texts: Sequence[str]) -> bool:
+    together = "".join(texts)
+    return (
+        together.isascii()
+        and together.isprintable()
+        and (len(together) <= LONG or max(map(len, texts)) <= LONG)
+    )
 
 
 def _is_path(path: str) -> bool:
@@ -61,9 +66,10 @@ def _is_executor(one: Executor) -> bool:
     return (
         _IMAGE.fullmatch(one.image) is not None
         and 0 < len(one.command) <= MANY
-        and all(map(_is_text, one.command))
+        and _are_texts(one.command)
         and len(one.env) <= MANY
-        and all(_NAME.fullmatch(name) and _is_text(value) for name, value in one.env.items())
+        and all(map(_NAME.fullmatch, one.env))
+        and _are_texts([*one.env.values()])
         and all(
             not path or _is_path(path) for path in (one.workdir, one.stdin, one.stdout, one.stderr)
         )

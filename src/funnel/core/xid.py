@@ -1,9 +1,11 @@
 """Ids that sort by time: 20 lower-case characters, as the reference has them."""
 
+from functools import lru_cache
 from typing import Final
 
 ALPHABET: Final = "0123456789abcdefghijklmnopqrstuv"
 LENGTH: Final = 20
+_HALF: Final = 50
 _PAIRS: Final = [one + other for one in ALPHABET for other in ALPHABET]
 
 
@@ -20,4 +22,13 @@ def xid(*, seconds: int, machine: int, process: int, count: int) -> str:
         | (process & 0xFFFF) << 24
         | (count & 0xFFFFFF)
     ) << 4
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(90, -1, -10)])
+    return _first(number >> _HALF) + _text(number)
+
+
+def _text(number: int) -> str:
+    """Ten characters, of the lowest bits."""
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in (40, 30, 20, 10, 0)])
+
+
+_first: Final = lru_cache(1)(_text)
+"""Of time and machine, and so the same for a second."""

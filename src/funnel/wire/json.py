@@ -1,7 +1,8 @@
 """TES JSON in."""
 
 import json as plain
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final
 
 from msgspec import MsgspecError, ValidationError, convert
 from msgspec.json import Decoder, Encoder
@@ -48,13 +49,14 @@ def _read_at_once(body: bytes) -> Spec | None:
         return None
     # Of two equal names one is dropped, with its colon; those in texts stay.
     is_whole = _ESCAPE not in body and body.count(b":") == _ENCODE(given).count(b":")
-    if not is_whole or not _has_our_names(given):
+    if not is_whole:
         return None
     try:
         spec = convert(given, Spec)
     except ValidationError:
         return None
-    return spec if -INT32 <= spec.resources.cpu_cores < INT32 else None
+    is_ours = _has_our_names(given) and -INT32 <= spec.resources.cpu_cores < INT32
+    return spec if is_ours else None
 
 
 def _lean(spec: Spec) -> Spec:
@@ -74,23 +76,13 @@ def _parsed(body: bytes) -> Any:
         raise Invalid(f"not a task: {error}") from error
 
 
-def _has_our_names(given: Any) -> bool:
-    """Whether each object has only names of ours; what is no object here, has none."""
+def _has_our_names(given: Mapping[str, Any]) -> bool:
+    """Of what has been converted: all else is dropped there."""
     return (
-        _is_object(given, _SPEC)
-        and _is_object(given.get("resources", {}), _RESOURCES)
-        and all(_are_objects(given.get(name, []), known) for name, known in _LISTS)
+        _SPEC.issuperset(given)
+        and _RESOURCES.issuperset(given.get("resources", ()))
+        and all(all(map(known.issuperset, given.get(name, ()))) for name, known in _LISTS)
     )
-
-
-def _are_objects(given: object, known: frozenset[str]) -> bool:
-    return isinstance(given, list) and all(
-        _is_object(one, known) for one in cast("list[object]", given)
-    )
-
-
-def _is_object(given: Any, known: frozenset[str]) -> bool:
-    return type(given) is dict and given.keys() <= known
 
 
 def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
