@@ -8,11 +8,13 @@ from attempts import Bench, codes, left, said, sees, step
 from funnel.core.container import (
     Stream,
 )
+from funnel.core.event import StateChanged
 from funnel.core.state import State
 from funnel.core.task import Input, Output
-from funnel.runtime.fake import Inside, Program
+from funnel.runtime.fake import FakeRuntime, Inside, Program
 from funnel.safepath import remove_tree
 from funnel.service import worker, workplace
+from funnel.testing.build import EPOCH
 
 Programs = dict[str, Program]
 
@@ -36,6 +38,33 @@ async def test_only_we_can_enter_the_directory_of_an_attempt(bench: Bench) -> No
     task = await bench.run(step("hello"))
     for folder in (bench.work / task.id, bench.work / task.id / "1"):
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"workdir": "/w"}, {"stdout": "/out/o"}], ids=["bare", "workdir", "stdout"]
+)
+async def test_directories_are_made_where_something_needs_them(
+    bench: Bench, given: dict[str, str]
+) -> None:
+    bench.settings["leave_work_dir"] = True
+    bench.runtime = FakeRuntime({}, otherwise=ends, has_files=False)
+    task = await bench.run(step("end", **given))
+    assert task.state is State.COMPLETE
+    assert (bench.work / task.id).exists() == bool(given)
+
+
+async def test_what_a_worker_before_us_made_is_cleared_away(bench: Bench) -> None:
+    bench.runtime = FakeRuntime({}, otherwise=ends, has_files=False)
+    task_id = await bench.create(step("end"))
+    await bench.say(StateChanged(task_id, EPOCH, State.INITIALIZING))
+    bench.worker().place(task_id, 1).make(workplace.Owner("test", "alpine"))
+    await bench.work_on(task_id)
+    assert left(bench.work) == []
+
+
+async def ends(inside: Inside) -> int:
+    del inside
+    return 0
 
 
 async def test_standard_input_comes_from_an_input_or_an_earlier_output(

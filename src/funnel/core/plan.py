@@ -90,6 +90,13 @@ def make_plan(
     )
 
 
+def is_without_files(spec: Spec) -> bool:
+    """Whether nothing is brought, kept or shared for a task, but the place for what it forgets."""
+    return not (spec.inputs or spec.outputs or spec.volumes) and not any(
+        one.stdin or one.stdout or one.stderr or one.workdir for one in spec.executors
+    )
+
+
 def with_workdir(plan: Plan, root: PurePosixPath, workdir: str) -> Plan:
     """
     The plan with a writable directory for an executor to work in, unless it has one there.

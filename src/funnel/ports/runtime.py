@@ -91,3 +91,8 @@ class Housekeeping(Protocol):
 
 class Runtime(Images, Containers, Housekeeping, Protocol):
     """Runs containers on this machine."""
+
+    @property
+    def has_files(self) -> bool:
+        """False where containers see no files and print nothing, so that none are made for them."""
+        ...

@@ -72,6 +72,8 @@ class _Version(Value, rename="pascal"):
 class DockerRuntime:
     """Answers `ports.Runtime`."""
 
+    has_files: bool = True
+
     def __init__(self, engine: Engine, settings: Settings, deployment: str) -> None:
         self._site = Site(
             settings=settings,

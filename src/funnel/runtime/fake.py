@@ -69,7 +69,8 @@ class FakeRuntime:
     Answers `ports.Runtime`. A container runs the program that its command begins with.
 
     `otherwise` runs where there is none; without it such a command cannot start. `images` are
-    those that can be had, all if None; `paths` is what is in them.
+    those that can be had, all if None; `paths` is what is in them. Without `has_files` the
+    programs must neither look at files nor print.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class FakeRuntime:
         otherwise: Program | None = None,
         images: frozenset[str] | None = None,
         paths: frozenset[str] = frozenset({"/bin/sh"}),
+        has_files: bool = True,
     ) -> None:
+        self.has_files = has_files
         self._programs = programs
         self._otherwise = otherwise
         self._images = images

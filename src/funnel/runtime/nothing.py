@@ -15,7 +15,7 @@ class Settings(Value):
 @asynccontextmanager
 async def make(settings: Settings, host: Host) -> AsyncGenerator[FakeRuntime]:
     del settings, host
-    runtime = FakeRuntime({}, otherwise=_end)
+    runtime = FakeRuntime({}, otherwise=_end, has_files=False)
     try:
         yield runtime
     finally:

@@ -32,13 +32,13 @@ class Remains:
     grace: timedelta
     keep_files: bool
 
-    async def clear(self) -> None:
+    async def clear(self, *, had_place: bool = True) -> None:
         """Leave nothing; what cannot be removed now is left to the sweep."""
         try:
             # A server that stops waits for this, and an engine may be silent for long.
             async with asyncio.timeout((self.grace + SILENCE).total_seconds()):
                 await remove_attempts(self.runtime, self.task_id, self.fence, grace=self.grace)
-            if not self.keep_files:
+            if had_place and not self.keep_files:
                 await self.place.clear(self.runtime, self.image)
         except (FunnelError, OSError) as error:
             log.warning("attempt %d of %s left something: %s", self.fence, self.task_id, error)

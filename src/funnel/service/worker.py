@@ -34,7 +34,7 @@ from funnel.core.outcome import (
     final_state,
     may_pass,
 )
-from funnel.core.plan import Plan
+from funnel.core.plan import Plan, is_without_files
 from funnel.core.slots import GB
 from funnel.core.state import State, is_final
 from funnel.core.task import ExecutorLog, Task, TaskId, TaskLog
@@ -165,6 +165,13 @@ class Try:
         self._remains = worker.remains(task.id, fence, image_of(task))
         self._place = self._remains.place
         self._spent: dict[str, str] = {}
+        self._has_place = (
+            worker.runtime.has_files
+            or not is_without_files(task)
+            or bool(self._asked.timeout)
+            or task.state is not State.QUEUED
+        )
+        """Whether there are directories for it, which cost more than all the rest of a task."""
 
     async def run(self, before: Progress) -> None:
         if is_final(before.state) or before.fence != self._fence:
@@ -207,9 +214,12 @@ class Try:
         if before.state is State.QUEUED:
             await journal.note(*self._beginning(before))
         is_new = before.state is not State.RUNNING
-        # What a thread still makes when the attempt has been cleared away, would stay.
-        laying_out = asyncio.to_thread(self._laid_out, is_new=is_new)
-        plan, empty = await lingering(laying_out, LINGER)
+        if self._has_place:
+            # What a thread still makes when the attempt has been cleared away, would stay.
+            laying_out = asyncio.to_thread(self._laid_out, is_new=is_new)
+            plan, empty = await lingering(laying_out, LINGER)
+        else:
+            plan, empty = self._planned(), ()
         bench = self._bench(journal, plan)
         if is_new:
             with self._timed(STAGING):
@@ -269,10 +279,15 @@ class Try:
 
     def _laid_out(self, *, is_new: bool) -> tuple[Plan, Sequence[str]]:
         """The plan, all of it made that need not be brought, and inputs that are empty; blocks."""
-        worker, root = self._worker, self._place.root
+        worker = self._worker
         self._place.make(Owner(worker.deployment, self._remains.image, worker.database))
-        plan = planned(self._task, root, worker.storage, copy_inputs=worker.settings.copy_inputs)
-        return plan, lay_out(plan, root) if is_new else ()
+        plan = self._planned()
+        return plan, lay_out(plan, self._place.root) if is_new else ()
+
+    def _planned(self) -> Plan:
+        """Blocks where the task has inputs."""
+        worker, root = self._worker, self._place.root
+        return planned(self._task, root, worker.storage, copy_inputs=worker.settings.copy_inputs)
 
     async def _prepare(self, bench: Bench, empty: Sequence[str]) -> None:
         """Bring inputs and images, both at once."""
@@ -359,7 +374,7 @@ class Try:
         """Clear up, and where the task was cancelled, tell its readers that nothing runs."""
         with suppress(FunnelError, OSError):
             await journal.last_words()
-        await self._remains.clear()
+        await self._remains.clear(had_place=self._has_place)
         if not is_over:
             return
         tasks, task_id = self._worker.tasks, self._task.id
