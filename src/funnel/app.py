@@ -26,6 +26,7 @@ from funnel.metrics import Metrics
 from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
 from funnel.service.attendance import MOST, TOKEN_LASTS, Attendance
+from funnel.service.budget import Budget
 from funnel.service.callers import Callers
 from funnel.service.dispatch import Dispatch
 from funnel.service.feed import begun
@@ -142,11 +143,13 @@ class Opening:
 
     async def worker(self, tasks: Any, storage: Storage) -> tuple[Worker, Runtime]:
         runtime: Runtime = await self.open("runtime", self._config.runtime)
+        settings = self._config.worker
         worker = Worker(
             tasks=tasks,
             storage=storage,
             runtime=runtime,
-            settings=self._config.worker,
+            budget=Budget(settings.max_connections, settings.transfer_memory),
+            settings=settings,
             hostname=socket.gethostname(),
             deployment=self.host.deployment,
             database=database_of(self._config),

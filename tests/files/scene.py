@@ -10,8 +10,10 @@ from funnel.core.event import Level
 from funnel.core.plan import Plan, make_plan
 from funnel.core.task import Executor, FileType, Output, OutputFileLog, Spec
 from funnel.safepath import Tree
+from funnel.service.budget import Budget
 from funnel.service.publish import publish
-from funnel.service.stage import Transfers, lay_out, stage
+from funnel.service.stage import lay_out, stage
+from funnel.service.transfers import Transfers
 from funnel.storage.memory import MemoryStorage
 
 CANARY = "canary-7c1f"
@@ -40,7 +42,7 @@ class Attempt:
 
     @property
     def transfers(self) -> Transfers:
-        return Transfers(self.storage, self._note, 4)
+        return Transfers(self.storage, self._note, 4, Budget())
 
     async def _note(self, level: Level, message: str, fields: Mapping[str, str]) -> None:
         self.notes.append((level, message, fields))

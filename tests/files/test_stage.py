@@ -10,7 +10,9 @@ from funnel.core.error import FunnelError, Invalid, NotFound
 from funnel.core.event import Level
 from funnel.core.task import FileType, Input, Spec
 from funnel.ports import Object, Share
-from funnel.service.stage import Transfers, lay_out, stage
+from funnel.service.budget import Budget
+from funnel.service.stage import lay_out, stage
+from funnel.service.transfers import Transfers
 from funnel.storage.local import LocalStorage
 from funnel.storage.memory import MemoryStorage
 
@@ -101,7 +103,7 @@ async def test_a_directory_of_nothing_is_a_warning(attempt: Attempt) -> None:
 
 async def test_a_local_directory_that_is_missing_is_an_error(attempt: Attempt) -> None:
     attempt.plan = attempt.planned(spec(Input(path="/d", url="/no", type=DIRECTORY)), {})
-    moving = Transfers(LocalStorage([Path("/")]), attempt.transfers.note, 2)
+    moving = Transfers(LocalStorage([Path("/")]), attempt.transfers.note, 2, Budget())
     with pytest.raises(NotFound, match="there is no /no"):
         await stage(attempt.plan, attempt.root, moving, lay_out(attempt.plan, attempt.root))
 

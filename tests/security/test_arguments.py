@@ -25,6 +25,7 @@ from funnel.plugins import Host
 from funnel.ports import Runtime
 from funnel.runtime.docker import PLUGIN
 from funnel.runtime.settings import Settings
+from funnel.service.budget import Budget
 from funnel.service.executor import Bench, Run
 from funnel.service.solo import Solo
 from funnel.service.worker import Worker, WorkerSettings
@@ -244,6 +245,7 @@ async def test_whole_attempts_ask_for_nothing_else(engine: Engine, tmp_path: Pat
         tasks=cast("Any", None),
         storage=Router([LocalStorage([files])]),
         runtime=engine.runtime,
+        budget=Budget(),
         settings=WorkerSettings(work_dir=str(tmp_path / "work")),
         hostname="here",
         deployment="test",

@@ -20,6 +20,7 @@ from funnel.metrics import Metrics
 from funnel.plugins import Host
 from funnel.ports import Record, Runtime, Storage
 from funnel.runtime.fake import Inside
+from funnel.service.budget import Budget
 from funnel.service.worker import Worker, WorkerSettings
 from funnel.storage.local import LocalStorage
 from funnel.storage.router import Router
@@ -106,6 +107,7 @@ class Bench:
             tasks=self.tasks,
             storage=self.storage,
             runtime=self.runtime,
+            budget=Budget(),
             settings=WorkerSettings(
                 work_dir=str(self.work), stop_grace=timedelta(seconds=1), **self.settings
             ),

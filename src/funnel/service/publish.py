@@ -14,8 +14,9 @@ from funnel.core.task import FileType, Output, OutputFileLog, Spec
 from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.core.wildcard import has_wildcard, matching, split
+from funnel.ports import Share
 from funnel.safepath import Kind, Tree, copy
-from funnel.service.stage import Transfers
+from funnel.service.transfers import Transfers
 
 MOST: Final = 100_000
 """Files of one task: each is logged, and links can make few of them look like any number."""
@@ -98,10 +99,10 @@ async def _store(
 ) -> tuple[OutputFileLog, ...]:
     done: dict[int, OutputFileLog] = {}
 
-    async def put(numbered: tuple[int, Upload]) -> None:
+    async def put(numbered: tuple[int, Upload], share: Share) -> None:
         number, one = numbered
         try:
-            done[number] = await _put(one, tree, transfers)
+            done[number] = await _put(one, tree, transfers, share)
         except (FunnelError, OSError) as error:
             fields = {"url": redacted(one.url), "error": str(error)}
             await transfers.note(Level.ERROR, "upload failed", fields)
@@ -112,12 +113,12 @@ async def _store(
     return tuple(done[number] for number in sorted(done))
 
 
-async def _put(one: Upload, tree: Tree, transfers: Transfers) -> OutputFileLog:
+async def _put(one: Upload, tree: Tree, transfers: Transfers, share: Share) -> OutputFileLog:
     fields = {"url": redacted(one.url)}
     await transfers.note(Level.INFO, "upload started", fields)
     source = await asyncio.to_thread(tree.open_file, one.path)
     with source:
-        stored = await transfers.storage.put(source, one.url)
+        stored = await transfers.storage.put(source, one.url, share)
     size = str(stored.size_bytes)
     more = {"size": size, "etag": stored.etag}
     await transfers.note(Level.INFO, "upload finished", {**fields, **more})

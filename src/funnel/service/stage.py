@@ -3,11 +3,11 @@
 import asyncio
 import os
 import stat
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeAlias, TypeVar
+from typing import Final
 
 from funnel.core.error import FunnelError, Invalid
 from funnel.core.event import Level
@@ -17,37 +17,15 @@ from funnel.core.plan import Content, Download, Plan, make_plan
 from funnel.core.task import FileType, Spec
 from funnel.core.url import redacted
 from funnel.core.value import Value
-from funnel.ports import Object, Storage
+from funnel.ports import Object, Share, Storage
 from funnel.safepath import Kind, Tree
-from funnel.service.together import together
-
-T = TypeVar("T")
-Note: TypeAlias = Callable[[Level, str, Mapping[str, str]], Awaitable[None]]
+from funnel.service.transfers import Transfers
 
 EVERYBODY: Final = 0o777
 """A container may have any user; on the host, nobody else can enter the attempt's directory."""
 STICKY: Final = 0o1777
 """As programs expect it of `/tmp`."""
 EMPTY: Final = "download source directory is empty"
-
-
-@dataclass(frozen=True, slots=True)
-class Transfers:
-    """What moving files takes: `most` files at a time; `note` hears of each."""
-
-    storage: Storage
-    note: Note
-    most: int
-
-    async def abreast(self, move: Callable[[T], Awaitable[object]], files: Sequence[T]) -> None:
-        """Move all of them, `most` at a time; the first to fail stops the rest."""
-        waiting = iter(files)
-
-        async def work() -> None:
-            for one in waiting:
-                await move(one)
-
-        await together(work() for _ in range(min(self.most, len(files))))
 
 
 class Bring(Value):
@@ -108,7 +86,7 @@ async def stage(plan: Plan, root: Path, transfers: Transfers, empty: Sequence[st
     listed = await _listed(plan, transfers)
     files = [Bring(one.url, one.path) for one in plan.downloads if one.type is FileType.FILE]
     for each in (listed, files):
-        await transfers.abreast(lambda one: _bring(one, root, transfers), each)
+        await transfers.abreast(partial(_bring, root, transfers), each)
     await asyncio.to_thread(_write, plan.contents, root)
 
 
@@ -164,7 +142,7 @@ async def _listed(plan: Plan, transfers: Transfers) -> Sequence[Bring]:
     """The files of all directories."""
     found: dict[Download, Sequence[Bring]] = {}
 
-    async def look(one: Download) -> None:
+    async def look(one: Download, _share: Share) -> None:
         objects = await transfers.storage.list_objects(one.url)
         if not objects:
             await transfers.note(Level.WARNING, EMPTY, {"url": redacted(one.url)})
@@ -176,12 +154,12 @@ async def _listed(plan: Plan, transfers: Transfers) -> Sequence[Bring]:
     return [one for folder in folders for one in found[folder]]
 
 
-async def _bring(one: Bring, root: Path, transfers: Transfers) -> None:
+async def _bring(root: Path, transfers: Transfers, one: Bring, share: Share) -> None:
     to, fields = root.joinpath(*parts(one.path)), {"url": redacted(one.url)}
     await transfers.note(Level.INFO, "download started", fields)
     try:
         await asyncio.to_thread(_make_room, one.path, root)
-        got = await transfers.storage.get(one.url, to)
+        got = await transfers.storage.get(one.url, to, share)
         await asyncio.to_thread(_hand_over, to)
     except (FunnelError, OSError) as error:
         await transfers.note(Level.ERROR, "download failed", {**fields, "error": str(error)})

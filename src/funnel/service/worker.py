@@ -44,14 +44,16 @@ from funnel.core.view import bare
 from funnel.metrics import Metrics
 from funnel.net.jitter import chance, jittered
 from funnel.ports import Clock, Record, Runtime, Storage
+from funnel.service.budget import CONNECTIONS, MEMORY, Budget
 from funnel.service.executor import LINGER, Bench, Run
 from funnel.service.journal import Journal
 from funnel.service.limit import Limit
 from funnel.service.output import Pace
 from funnel.service.publish import publish
 from funnel.service.remains import Remains, image_of
-from funnel.service.stage import Transfers, lay_out, planned, stage
+from funnel.service.stage import lay_out, planned, stage
 from funnel.service.together import alongside, lingering, together, undisturbed
+from funnel.service.transfers import Transfers
 from funnel.service.workplace import Owner, Workplace
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,10 @@ class WorkerSettings(Value, kw_only=True, rename="pascal"):
     """How many bytes of each stream are kept for readers; 0 is none."""
     max_parallel_transfers: Some = 10
     """Files of one task that are brought or stored at once."""
+    max_connections: Some = CONNECTIONS
+    """To stores, of all tasks of this process; each task has its fair share."""
+    transfer_memory: Some = MEMORY
+    """Bytes that all transfers of this process hold together, whatever the size of the files."""
     polling_rate: timedelta = timedelta(seconds=5)
     """Taken for the sake of old files; a cancel needs no polling."""
     strict_outputs: bool = False
@@ -106,6 +112,7 @@ class Worker:
     tasks: Record
     storage: Storage
     runtime: Runtime
+    budget: Budget
     settings: WorkerSettings
     hostname: str
     deployment: str
@@ -387,7 +394,10 @@ class Try:
         async def note(level: Level, message: str, fields: Mapping[str, str]) -> None:
             await journal.note(self._logged(message, level, fields))
 
-        return Transfers(self._worker.storage, note, self._worker.settings.max_parallel_transfers)
+        worker = self._worker
+        return Transfers(
+            worker.storage, note, worker.settings.max_parallel_transfers, worker.budget
+        )
 
     def _logged(self, message: str, level: Level, fields: Mapping[str, str]) -> Logged:
         return Logged(self._task.id, self._worker.now(), message, level, fields)
