@@ -122,6 +122,7 @@ class Opening:
             metrics=Metrics(),
             deployment=deployment_of(work_dir),
             private=(work_dir, *_files_of(config)),
+            reach=config.outbound.reach,
         )
 
     async def open(self, kind: str, name: str) -> Any:

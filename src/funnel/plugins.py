@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from funnel.core.error import Invalid
+from funnel.core.reach import Reach
 from funnel.core.task import TaskId
 from funnel.core.value import Value
 from funnel.metrics import Metrics
@@ -28,6 +29,8 @@ class Host:
     """Names this deployment in the labels of containers and jobs."""
     private: tuple[Path, ...] = ()
     """Files and directories of our own, which no task may name."""
+    reach: Reach = field(default_factory=Reach)
+    """Where requests to URLs that users name may go."""
     tasks: Tasks | None = None
     run_attempt: Callable[[TaskId, int], Awaitable[None]] | None = None
     """Runs one attempt, given its fence, in this process; for backends that work here."""

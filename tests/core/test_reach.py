@@ -2,7 +2,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from funnel.core.reach import may_reach
+from funnel.core.error import Denied, Invalid
+from funnel.core.reach import Reach, may_reach, networks
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,43 @@ def test_what_is_allowed_is_reached_and_its_neighbours_are_not() -> None:
     assert may_reach(ip_address("fd00::5"), allowed)
     assert not may_reach(ip_address("10.2.0.1"), allowed)
     assert not may_reach(ip_address("127.0.0.1"), allowed)
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254", "168.63.129.16"]
+)
+def test_a_metadata_service_is_reached_only_where_it_is_named_by_itself(address: str) -> None:
+    one = ip_address(address)
+    assert not may_reach(one, ())
+    assert not may_reach(one, (ip_network("0.0.0.0/0"), ip_network("::/0")))
+    assert may_reach(one, (ip_network(address),))
+
+
+def test_what_is_denied_is_not_reached_whatever_else_is_said() -> None:
+    reach = Reach(
+        allowed=networks(["10.0.0.0/8"], "A"), denied=networks(["10.1.0.0/16", "9.9.9.9/32"], "D")
+    )
+    reach.judge_address(ip_address("10.2.0.1"))
+    for address in ("10.1.0.1", "::ffff:10.1.0.1", "9.9.9.9"):
+        with pytest.raises(Denied, match=r"Outbound\.DeniedNetworks"):
+            reach.judge_address(ip_address(address))
+
+
+def test_hosts_are_judged_by_their_names() -> None:
+    reach = Reach(only_hosts=("*.example.org", "other.net"), denied_hosts=("bad.example.org",))
+    for name in ("a.example.org", "A.B.EXAMPLE.ORG.", "other.net"):
+        reach.judge_host(name)
+    for name in ("example.org", "example.org.evil.net", "bad.example.org.", "9.9.9.9"):
+        with pytest.raises(Denied, match=r"Outbound\."):
+            reach.judge_host(name)
+
+
+@pytest.mark.parametrize("name", ["metadata", "Metadata.Google.Internal.", "instance-data"])
+def test_metadata_services_have_no_name(name: str) -> None:
+    with pytest.raises(Denied, match="metadata"):
+        Reach().judge_host(name)
+
+
+def test_a_network_that_is_none_is_refused_by_its_setting() -> None:
+    with pytest.raises(Invalid, match=r"Outbound\.AllowedNetworks: 10\.0\.0\.1/8"):
+        networks(["10.0.0.1/8"], "Outbound.AllowedNetworks")

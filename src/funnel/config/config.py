@@ -12,7 +12,7 @@ from funnel.config.known import OWN, root, sections
 from funnel.config.reading import Partial, Reader, build, merged
 from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET
 from funnel.config.sane import problems
-from funnel.config.sections import Logger, RPCClient, Server, Top
+from funnel.config.sections import Logger, Outbound, RPCClient, Server, Top
 from funnel.config.shape import near
 from funnel.config.sources import Flags, Tree, from_environment, from_file, from_flags
 from funnel.core.error import Invalid, Problem
@@ -38,6 +38,7 @@ class Config(Value, kw_only=True):
     logger: Logger
     worker: WorkerSettings
     remote_workers: RemoteSettings
+    outbound: Outbound
     parts: Mapping[str, Value]
     warnings: tuple[str, ...] = ()
     """What was asked for and cannot be done yet."""
@@ -105,6 +106,7 @@ def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence
         logger=_as(Logger, parts),
         worker=_as(WorkerSettings, parts),
         remote_workers=_as(RemoteSettings, parts),
+        outbound=_as(Outbound, parts),
         parts={
             **{name: part for name, part in parts.items() if name not in OWN},
             "Server.BasicAuth": basic.Settings(server.basic_auth),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from funnel.config.sections import Logger, RPCClient, Server, Top
+from funnel.config.sections import Logger, Outbound, RPCClient, Server, Top
 from funnel.config.shape import Key, Shape, plain, shape
 from funnel.core.value import Value
 from funnel.plugins import find, names
@@ -18,6 +18,7 @@ OWN: Final[Mapping[str, type[Value]]] = {
     "Logger": Logger,
     "Worker": WorkerSettings,
     "RemoteWorkers": RemoteSettings,
+    "Outbound": Outbound,
 }
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
     yield from _passwords(parts)
     yield from _places(parts)
     yield from _slots(parts.get("Local"))
+    yield from _networks(parts["Outbound"])
     if isinstance(server := parts["Server"], Server):
         yield from accounts.problems(server)
 
@@ -100,6 +102,15 @@ def _slots(local: Any) -> Iterator[Problem]:
         if most and getattr(local, name) > most:
             what = f"is more than Local.{_camel(whole)}: tasks that ask for nothing could not run"
             yield Problem(f"Local.{_camel(name)}", what)
+
+
+def _networks(outbound: Any) -> Iterator[Problem]:
+    for name in ("allowed_networks", "denied_networks"):
+        for one in getattr(outbound, name):
+            try:
+                ip_network(one)
+            except ValueError as error:
+                yield Problem(f"Outbound.{_camel(name)}", f"has no network: {error}")
 
 
 def _camel(name: str) -> str:

@@ -9,6 +9,7 @@ from msgspec import Meta
 from funnel.auth.settings import BasicCredential, OidcAuth, ProxyAuth
 from funnel.config.shape import display
 from funnel.core.access import ForeignTask, TaskAccess
+from funnel.core.reach import Reach, networks
 from funnel.core.secret import Secret
 from funnel.core.value import Amount, Some, Value
 from funnel.service.feed import Start
@@ -149,3 +150,26 @@ class Logger(Value, kw_only=True, rename=display):
     """text for people, json for machines: one object a line."""
     output_file: str = ""
     """Append to this file; empty: standard error."""
+
+
+class Outbound(Value, kw_only=True, rename=display):
+    """Where requests to URLs that users name may go: public addresses, if nothing else is said."""
+
+    allowed_networks: tuple[str, ...] = ()
+    """As in 10.0.0.0/8: beside public addresses. A metadata service is named by itself, as /32."""
+    denied_networks: tuple[str, ...] = ()
+    """Never, though they are public or allowed."""
+    only_hosts: tuple[str, ...] = ()
+    """As in *.example.org: no host of another name; empty: any."""
+    denied_hosts: tuple[str, ...] = ()
+    """No host of these names."""
+
+    @property
+    def reach(self) -> Reach:
+        """Raises `Invalid`."""
+        return Reach(
+            allowed=networks(self.allowed_networks, "Outbound.AllowedNetworks"),
+            denied=networks(self.denied_networks, "Outbound.DeniedNetworks"),
+            only_hosts=self.only_hosts,
+            denied_hosts=self.denied_hosts,
+        )

@@ -24,6 +24,7 @@ def show(config: Config) -> dict[str, Any]:
         config.logger,
         config.worker,
         config.remote_workers,
+        config.outbound,
     )
     return {
         **{name: _plain(value) for name, value in top.items()},

@@ -2,36 +2,38 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from ipaddress import ip_address
+from contextlib import suppress
+from ipaddress import IPv4Address, ip_address
+from typing import Any
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from funnel.core.error import Denied
-from funnel.core.reach import Network, may_reach
+from funnel.core.reach import Address, Reach
 
 
 class Guard(AbstractResolver):
     """
     Asks once and judges every answer; the connection is made to what was judged.
 
-    A host that has an address which may not be reached is refused, whatever else it has;
-    `setting` is where the ones are `allowed` that may.
+    A host that has an address which may not be reached is refused, whatever else it has.
     """
 
-    def __init__(self, allowed: Sequence[Network], setting: str) -> None:
-        self._allowed = allowed
-        self._setting = setting
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
+        """Raises `Denied`."""
+        self._reach.judge_host(host)
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        for *_, where in found:
+            self._judge(str(where[0]))
         return [
             ResolveResult(
                 hostname=host,
-                host=self.judged(str(where[0])),
+                host=str(where[0]),
                 port=port,
                 family=kind,
                 proto=protocol,
@@ -40,19 +42,29 @@ class Guard(AbstractResolver):
             for kind, _, protocol, _, where in found
         ]
 
-    def judged(self, address: str) -> str:
-        """The address. Raises `Denied` where it may not be reached."""
-        if not may_reach(ip_address(address.partition("%")[0]), self._allowed):
-            raise Denied(f"{address} is not a public address, and not in {self._setting}")
-        return address
+    def socket_for(self, address: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
+        """For each connection: whatever led here, it goes where it may. Raises `Denied`."""
+        family, kind, protocol, _, where = address
+        self._judge(str(where[0]))
+        return socket.socket(family, kind, protocol)
 
-    def judge_literal(self, host: str) -> None:
-        """A host that is an address is never resolved, so it is judged here."""
-        try:
-            ip_address(host)
-        except ValueError:
-            return
-        self.judged(host)
+    def _judge(self, address: str) -> None:
+        self._reach.judge_address(ip_address(address.partition("%")[0]))
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def literal(host: str) -> Address | None:
+    """
+    The address that a host is, in any spelling that a resolver would take for one.
+
+    >>> [str(literal(one)) for one in ("127.1", "0xa9fea9fe", "0251.0376.0251.0376", "::1", "a.b")]
+    ['127.0.0.1', '169.254.169.254', '169.254.169.254', '::1', 'None']
+    """
+    with suppress(ValueError):
+        return ip_address(host.partition("%")[0])
+    # inet_aton takes anything that comes after a space for a comment.
+    with suppress(OSError, UnicodeEncodeError):
+        return IPv4Address(socket.inet_aton(host)) if " " not in host else None
+    return None

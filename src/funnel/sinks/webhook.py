@@ -1,5 +1,6 @@
 """A webhook: messages posted to a URL, signed as the Standard Webhooks specification has it."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -7,20 +8,21 @@ import hmac
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
-from ipaddress import ip_network
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 from msgspec import Raw, json
 
-from funnel.core.error import Unavailable
+from funnel.core.error import Invalid, Unavailable
 from funnel.core.message import Numbered
-from funnel.core.reach import Network
+from funnel.core.reach import Reach, networks
 from funnel.core.secret import Secret
 from funnel.core.value import Some, Value
 from funnel.net.guard import Guard
+from funnel.net.web import Terms, Web, session
 from funnel.plugins import Host, Plugin
 from funnel.ports import Sink
 from funnel.sinks.common import Line, demand, sink_over
@@ -43,7 +45,7 @@ class Settings(Value, kw_only=True):
     secret: Secret = Secret()
     """What requests are signed with: whsec_ and base64, or any text."""
     allowed_networks: tuple[str, ...] = ()
-    """As in 10.0.0.0/8: where the URL may lead, beside to public addresses."""
+    """As in 10.0.0.0/8: where the URL may lead, beside to what Outbound allows."""
     batch: Some = 100
     """Messages in one request, at most."""
     system_logs: bool = True
@@ -75,8 +77,8 @@ def _key(secret: Secret) -> bytes:
 class Webhook:
     """Answers of the other side are judged by their status alone."""
 
-    def __init__(self, session: aiohttp.ClientSession, settings: Settings, host: Host) -> None:
-        self._session = session
+    def __init__(self, web: Web, settings: Settings, host: Host) -> None:
+        self._web = web
         self._settings = settings
         self._host = host
 
@@ -104,10 +106,10 @@ class Webhook:
             {"events": [{"key": one.key, "event": Raw(encode(one.message))} for one in told]}
         )
         headers = _headers(self._settings.secret, told[0].key, self._host.now(), body)
-        url = self._settings.url
-        async with self._session.post(
-            url, data=body, headers=headers, allow_redirects=False
-        ) as answer:
+        async with (
+            asyncio.timeout(self._settings.timeout.total_seconds()),
+            self._web.answered("POST", self._settings.url, headers, body) as answer,
+        ):
             return answer.status
 
 
@@ -134,19 +136,11 @@ def _parts(told: Sequence[Numbered], most: int) -> Sequence[Sequence[Numbered]]:
 
 
 @asynccontextmanager
-async def _connected(
-    settings: Settings, allowed: Sequence[Network], host: Host
-) -> AsyncGenerator[Webhook]:
-    guard = Guard(allowed, "Webhook.AllowedNetworks")
-    guard.judge_literal(urlsplit(settings.url).hostname or "")
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=guard, use_dns_cache=False),
-        timeout=aiohttp.ClientTimeout(total=settings.timeout.total_seconds()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-    )
-    async with session:
-        yield Webhook(session, settings, host)
+async def _connected(settings: Settings, reach: Reach, host: Host) -> AsyncGenerator[Webhook]:
+    seconds = settings.timeout.total_seconds()
+    async with session(Guard(reach), connect=seconds, silence=seconds) as opened:
+        web = Web(opened, reach, lambda _: Terms())
+        yield Webhook(web, settings, host)
 
 
 def make(settings: Settings, host: Host) -> AbstractAsyncContextManager[Sink]:
@@ -156,15 +150,17 @@ def make(settings: Settings, host: Host) -> AbstractAsyncContextManager[Sink]:
         raise Unavailable("Webhook.URL must be https:// or http://")
     try:
         _key(settings.secret)
-        allowed: Any = tuple(map(ip_network, settings.allowed_networks))
+        allowed = networks(settings.allowed_networks, "Webhook.AllowedNetworks")
     except binascii.Error as error:
         raise Unavailable(f"Webhook.Secret begins with {PREFIX} and is not base64") from error
-    except ValueError as error:
-        raise Unavailable(f"Webhook.AllowedNetworks: {error}") from error
+    except Invalid as error:
+        raise Unavailable(str(error)) from error
+    setting = f"Webhook.AllowedNetworks or {host.reach.setting}"
+    reach = replace(host.reach, allowed=host.reach.allowed + allowed, setting=setting)
     return sink_over(
         Line(
             name="Webhook",
-            connect=lambda: _connected(settings, allowed, host),
+            connect=lambda: _connected(settings, reach, host),
             send=Webhook.send,
             faults=(aiohttp.ClientError,),
             system_logs=settings.system_logs,

@@ -42,7 +42,7 @@ def print_line(value: object) -> None:
 
 
 async def _with_storage(config: Config, deed: Callable[[Storage], Awaitable[T]]) -> T:
-    host = Host(now=_never, deployment="")
+    host = Host(now=_never, deployment="", reach=config.outbound.reach)
     async with AsyncExitStack() as stack:
         plugins = [find("storage", name) for name in names("storage")]
         opened = [

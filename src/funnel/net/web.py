@@ -1,0 +1,163 @@
+"""Requests to URLs that others name."""
+
+import base64
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from funnel.core.error import Denied, Invalid
+from funnel.core.reach import Reach
+from funnel.core.url import redacted
+from funnel.net.guard import Guard, literal
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+MOST: Final = 5
+"""Redirects of one request."""
+BUFFER: Final = 1 << 20
+LEGAL: Final = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&'()*+,;=%"
+)
+
+Body: TypeAlias = "AsyncIterator[bytes] | bytes | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How one origin is spoken to: `headers` with what gives access there, and whom to believe."""
+
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    tls: ssl.SSLContext | bool = True
+
+
+Origins: TypeAlias = Callable[[URL], Terms]
+"""Asked about each URL that a request leads to, so that nothing goes to another host."""
+
+
+def session(
+    guard: Guard | None = None, *, connect: float = 30.0, silence: float = 60.0
+) -> aiohttp.ClientSession:
+    """
+    Of many connections that are kept; seconds. Content comes as it was sent.
+
+    With a `guard` they lead where it lets them; without, the URLs must be those of the settings.
+    No cookies, no proxy of the environment.
+    """
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        resolver=guard,
+        use_dns_cache=guard is None,
+        socket_factory=guard.socket_for if guard else None,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=silence),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        read_bufsize=BUFFER,
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
+class Web:
+    """
+    Asks at URLs that users name, and where those lead.
+
+    Redirects are followed by us, and each is judged as the first URL was.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, reach: Reach, origins: Origins) -> None:
+        self._session = session
+        self._reach = reach
+        self._origins = origins
+
+    @asynccontextmanager
+    async def answered(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body = None
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """
+        The answer, whatever its status; of a redirect, where there is a body, as of any other.
+
+        Raises `Denied` where it may not go, `Invalid` for a URL that is none, and what aiohttp
+        does.
+        """
+        target = self._judged(parsed(url))
+        for _ in range(MOST + 1):
+            terms = self._origins(target)
+            async with self._session.request(
+                method,
+                target.with_user(None),
+                headers={**_of_user(target), **terms.headers, **headers},
+                data=body,
+                ssl=terms.tls,
+                allow_redirects=False,
+            ) as answer:
+                where = answer.headers.get("Location", "")
+                if answer.status not in REDIRECTS or not where or body is not None:
+                    yield answer
+                    return
+            target = self._judged(_onward(target, where))
+        raise Invalid(f"{redacted(url)} leads on and on: more than {MOST} redirects")
+
+    def _judged(self, url: URL) -> URL:
+        """Addresses are not asked for, so those that are written are judged here."""
+        host = url.raw_host or ""
+        address = literal(host)
+        self._reach.judge_host(str(address or host))
+        if address is None:
+            return url
+        self._reach.judge_address(address)
+        return url.with_host(str(address))
+
+
+def parsed(url: str) -> URL:
+    """
+    As it is written, where it can be: a signature may be over each character of it.
+
+    Raises `Invalid`, and `Denied` for another scheme.
+    """
+    try:
+        found = URL(url, encoded=LEGAL.issuperset(url))
+        # Both must read the same in it.
+        agreed = (urlsplit(str(found)).hostname or "") == (found.raw_host or "").lower()
+        _ = found.port
+    except ValueError as error:
+        raise Invalid(f"{redacted(url)} is not a URL: {error}") from error
+    if found.scheme not in {"http", "https"}:
+        raise Denied(f"{redacted(url)} is neither http:// nor https://")
+    if not found.raw_host or not agreed or found.port == 0:
+        raise Invalid(f"{redacted(url)} names no host; write https://host/path")
+    return found.with_fragment(None)
+
+
+def _onward(url: URL, where: str) -> URL:
+    """Of a redirect, which may name only what is different."""
+    if urlsplit(where).scheme:
+        return parsed(where)
+    try:
+        return parsed(str(url.with_user(None).join(URL(where, encoded=LEGAL.issuperset(where)))))
+    except ValueError as error:
+        raise Invalid(f"{redacted(str(url))} leads to what is not a URL: {error}") from error
+
+
+def _of_user(url: URL) -> Mapping[str, str]:
+    """A name and a password in the URL itself."""
+    if url.user is None:
+        return {}
+    return {"Authorization": basic(url.user, url.password or "")}
+
+
+def basic(user: str, password: str) -> str:
+    """
+    What the header `Authorization` says of a login.
+
+    >>> basic("Aladdin", "open sesame")
+    'Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=='
+    """
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"

@@ -1,0 +1,175 @@
+"""What the stores that speak HTTP have in common: what statuses and headers mean."""
+
+import base64
+import binascii
+import re
+import socket
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import aiohttp
+from msgspec import DecodeError, json
+
+from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
+from funnel.core.url import redacted
+
+PIECE: Final = 1 << 20
+REASON: Final = 4096
+"""Bytes of an answer in which its reason is looked for."""
+PASSING: Final = frozenset({408, 421, 423, 425, 429})
+FOR_EVER: Final = frozenset({501, 505})
+"""Of those above 500: what another try does not change."""
+KINDS: Final[Mapping[int, type[FunnelError]]] = {
+    401: Denied,
+    403: Denied,
+    407: Denied,
+    404: NotFound,
+    410: NotFound,
+    507: NoSpace,
+}
+WORDS: Final = re.compile(rb"<(?:Message|title)>([^<]{1,200})</", re.IGNORECASE)
+SUMS: Final[Mapping[str, str]] = {
+    "md5": "md5",
+    "sha": "sha1",
+    "sha-256": "sha256",
+    "sha-512": "sha512",
+}
+"""Names that HTTP has for checksums, and those of `hashlib`."""
+
+
+async def refusal(
+    answer: aiohttp.ClientResponse, url: str, deed: str, check: str = ""
+) -> FunnelError:
+    """
+    What an answer that is none of success means: to be raised.
+
+    The `deed` is as in "reading"; `check` says what to look at where access is refused.
+    """
+    status = answer.status
+    kind = KINDS.get(status, Unavailable if _may_pass(status) else Invalid)
+    reason = _reason(await _beginning(answer))
+    words = [f"{redacted(url)}: {deed} was answered {status} {answer.reason or ''}".rstrip()]
+    words += [reason] if reason and reason != f"{status} {answer.reason}" else []
+    words += [check] if check and kind is Denied else []
+    error = kind("; ".join(words))
+    error.retry_after = retry_after(answer.headers)
+    return error
+
+
+@contextmanager
+def heard(url: str, deed: str, check: str = "") -> Generator[None]:
+    """Around what aiohttp does: its failures become ours, which name the URL and the `deed`."""
+    what = f"{redacted(url)}: {deed} failed"
+    try:
+        yield
+    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
+        raise Denied(f"{what}: {_said(error)}; {check or 'look at the certificate'}") from error
+    except aiohttp.InvalidURL as error:
+        raise Invalid(f"{what}: this is not a URL") from error
+    except aiohttp.ClientConnectorDNSError as error:
+        kind = NotFound if error.os_error.errno == socket.EAI_NONAME else Unavailable
+        raise kind(f"{what}: no address is known of {error.host}: {error.os_error}") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unavailable(f"{what}: {_said(error)}") from error
+
+
+async def pieces_of(answer: aiohttp.ClientResponse, url: str) -> AsyncIterator[bytes]:
+    """The content of an answer, as it comes."""
+    coming = answer.content.iter_chunked(PIECE)
+    while True:
+        with heard(url, "reading"):
+            try:
+                piece = await anext(coming)
+            except StopAsyncIteration:
+                return
+        yield piece
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """
+    Seconds that the server asks to wait; a date is counted from when the answer was made.
+
+    >>> retry_after({"Retry-After": "7"})
+    7.0
+    >>> retry_after({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT",
+    ...              "Date": "Fri, 31 Dec 1999 23:59:29 GMT"})
+    30.0
+    """
+    asked = headers.get("Retry-After", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked)
+    until, now = date_of(asked), date_of(headers.get("Date", ""))
+    return max(0.0, (until - now).total_seconds()) if until and now else 0.0
+
+
+def date_of(text: str) -> datetime | None:
+    """
+    As HTTP writes them.
+
+    >>> date_of("Fri, 31 Dec 1999 23:59:59 GMT").isoformat(), date_of("yesterday")
+    ('1999-12-31T23:59:59+00:00', None)
+    """
+    with suppress(ValueError, TypeError, OverflowError):
+        found = parsedate_to_datetime(text)
+        return found if found.tzinfo else None
+    return None
+
+
+def checksums_of(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """
+    Of the content, by their names in `hashlib`: Content-MD5, Digest and Repr-Digest.
+
+    >>> checksums_of({"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="})
+    {'md5': 'd41d8cd98f00b204e9800998ecf8427e'}
+    >>> checksums_of({"Repr-Digest": "md5=:1B2M2Y8AsgTpgAmY7PhCfg==:, crc32c=:AAAAAA==:"})
+    {'md5': 'd41d8cd98f00b204e9800998ecf8427e'}
+    """
+    given = [("md5", headers.get("Content-MD5", ""))]
+    for one in f"{headers.get('Digest', '')},{headers.get('Repr-Digest', '')}".split(","):
+        name, _, text = one.strip().partition("=")
+        given.append((name.lower(), text.strip(":")))
+    found = {SUMS[name]: _hexadecimal(text) for name, text in given if name in SUMS}
+    return {name: text for name, text in found.items() if text}
+
+
+def _hexadecimal(text: str) -> str:
+    with suppress(binascii.Error, ValueError):
+        return base64.b64decode(text, validate=True).hex()
+    return ""
+
+
+def _may_pass(status: int) -> bool:
+    return status in PASSING or (status >= 500 and status not in FOR_EVER)
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
+    with suppress(aiohttp.ClientError, TimeoutError, OSError):
+        return await answer.content.read(REASON)
+    return b""
+
+
+def _reason(body: bytes) -> str:
+    """
+    What the store itself says; no more of its answer, which may repeat what was sent.
+
+    >>> _reason(b'<Error><Code>X</Code><Message>Request has expired</Message></Error>')
+    'Request has expired'
+    >>> _reason(b'{"msg": "no such object", "status_code": 404}')
+    'no such object'
+    """
+    found: Any = None
+    if (words := WORDS.search(body)) is not None:
+        found = words[1].decode(errors="replace")
+    elif body.lstrip().startswith(b"{"):
+        with suppress(DecodeError):
+            told = json.decode(body)
+            found = next((told[key] for key in ("message", "msg", "error") if key in told), None)
+    text = " ".join(found.split())[:200] if isinstance(found, str) else ""
+    return "".join(one for one in text if one.isprintable())
