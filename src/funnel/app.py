@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from funnel.api.listen import connections_allowed
-from funnel.auth.keys import read_or_make
+from funnel.auth.keys import KeyFile
 from funnel.auth.tokens import Tokens
 from funnel.config import Config
 from funnel.config import Server as ServerSettings
@@ -187,7 +187,8 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(_held_work_dir(Path(config.worker.work_dir)))
-        tokens = Tokens(read_or_make(keys_of(config)), now)
+        keys = KeyFile(keys_of(config))
+        tokens = Tokens(keys, now)
         opening = Opening(stack, config)
         database: Database = await opening.open("database", config.database)
         callers = await opening.callers(tokens)
@@ -208,6 +209,7 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
         deliveries = await begun(database, sinks, opening.host.metrics, config.events_from)
         loops = _begun(
             *(one.forever() for one in deliveries),
+            keys.forever(),
             watch.forever(),
             dispatch.forever(),
             attendance.forever(),

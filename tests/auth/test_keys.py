@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from funnel.auth.keys import read_or_make
+from funnel.auth.keys import KeyFile, read_or_make
 from funnel.core.error import Invalid, Unavailable
 
 ONE, TWO = (urlsafe_b64encode(bytes([one]) * 32).decode() for one in (1, 2))
@@ -60,3 +60,23 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot read the keys in"):
         read_or_make(tmp_path / "directory")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["directory", "file"]
+
+
+def test_new_keys_count_as_soon_as_they_are_seen(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = written(tmp_path / "keys", ONE)
+    keys = KeyFile(path)
+    name, key = keys.first
+    path.write_text(f"{TWO}\n{ONE}\n")
+    keys.look()
+    assert keys.first != (name, key)
+    assert keys.get(name) == key
+    path.write_text("nonsense\n")
+    keys.look()
+    keys.look()
+    assert keys.get(name) == key
+    assert [one.levelname for one in caplog.records if "of before" in one.message] == ["ERROR"]
+    path.write_text(f"{TWO}\n")
+    keys.look()
+    assert keys.get(name) is None

@@ -106,6 +106,16 @@ async def test_a_page_of_another_site_is_not_told_the_token(
     assert "access-control-allow-origin" not in answer.headers
 
 
+async def test_who_logs_out_has_no_token_any_more(http: httpx.AsyncClient) -> None:
+    await http.get(await _back(http))
+    assert (await http.get("/login/token")).text
+    refused = await http.delete("/login/token", headers={"Sec-Fetch-Site": "cross-site"})
+    assert refused.status_code == 403
+    assert (await http.get("/login/token")).text
+    assert (await http.delete("/login/token")).status_code == 204
+    assert (await http.get("/login/token")).text == ""
+
+
 async def test_who_is_not_logged_in_is_told_nothing(http: httpx.AsyncClient) -> None:
     answer = await http.get("/login/token")
     assert (answer.status_code, answer.text) == (200, "")

@@ -37,7 +37,7 @@ class LoginDoor:
 
     def routes(self) -> Mapping[str, Route]:
         login = Route("/login", {"GET": self.login})
-        token = Route("/login/token", {"GET": self.token})
+        token = Route("/login/token", {"GET": self.token, "DELETE": self.log_out})
         return {route.template: route for route in (login, token)}
 
     async def login(self, request: Request) -> Answer:
@@ -55,6 +55,15 @@ class LoginDoor:
             raise Denied("a page of another site may not see this")
         answer = Answer(_cookie(request, TOKEN).encode("latin-1"), kind=TEXT)
         answer.add("X-Content-Type-Options", "nosniff")
+        return answer
+
+    async def log_out(self, request: Request) -> Answer:
+        """Let the browser forget the token; who has it elsewhere has it until it is over."""
+        if is_from_another_site(request):
+            raise Denied("a page of another site may not do this")
+        answer = Answer(b"", 204, TEXT)
+        if login := self._callers.login:
+            _set_cookie(answer, login, f"{TOKEN}=; Path={login.path}/token", 0, "Strict")
         return answer
 
     async def _at_provider(self, login: Login, request: Request) -> Answer:

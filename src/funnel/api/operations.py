@@ -22,7 +22,7 @@ OPERATIONS: Final[Table] = {
     "/openapi.json": {"GET": Operation.SERVICE_INFO},
     "/metrics": {"GET": Operation.METRICS},
     "/login": {"GET": OPEN},
-    "/login/token": {"GET": OPEN},
+    "/login/token": {"GET": OPEN, "DELETE": OPEN},
     "/healthz": {"GET": OPEN},
     "/health.html": {"GET": OPEN},
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from funnel.core.error import Invalid
+from funnel.safepath import stamp
 from funnel.service.together import alongside
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Certificates:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._seen = _stamp(files)
+        self._seen = stamp(files.all)
         self._fault = ""
         self.now = load(files)
 
@@ -77,12 +78,12 @@ class Certificates:
 
     def look(self) -> None:
         """Take the files where they have changed."""
-        stamp = _stamp(self._files)
-        if stamp == self._seen:
+        seen = stamp(self._files.all)
+        if seen == self._seen:
             return
         fault = self._take()
         if not fault:
-            self._seen = stamp
+            self._seen = seen
             log.info("new connections are shown the new certificate in %s", self._files.certificate)
         elif fault != self._fault:
             log.error("new connections are shown the old certificate: %s", fault)
@@ -137,16 +138,3 @@ def _contents(files: Files) -> list[bytes]:
 
 def _names(files: Files) -> str:
     return " and ".join(map(str, files.all))
-
-
-def _stamp(files: Files) -> tuple[tuple[int, ...], ...]:
-    """Another one when a file is another, or is not there."""
-    return tuple(map(_mark, files.all))
-
-
-def _mark(path: Path) -> tuple[int, ...]:
-    try:
-        found = path.stat()
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -1,8 +1,10 @@
 """The keys that sign tokens: a file that only its owner may read."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -11,10 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from funnel.core.error import Invalid, Unavailable
+from funnel.safepath import stamp
+
+log = logging.getLogger(__name__)
 
 BYTES: Final = 32
 """Of a key, at least: as many as HMAC-SHA256 makes use of."""
 OTHERS: Final = 0o077
+EVERY: Final = 5.0
+"""Seconds between two looks at a file of keys."""
 
 
 class Keys:
@@ -27,6 +34,51 @@ class Keys:
 
     def get(self, name: str) -> bytes | None:
         return self._by_name.get(name)
+
+
+class KeyFile:
+    """
+    The keys of a file as it is now, seen within `EVERY` seconds of a change.
+
+    While the file cannot be read, those that it had go on. It is made where it is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._keys = read_or_make(path)
+        self._seen = stamp([path])
+
+    @property
+    def first(self) -> tuple[str, bytes]:
+        return self._keys.first
+
+    def get(self, name: str) -> bytes | None:
+        return self._keys.get(name)
+
+    async def forever(self) -> None:
+        """Look again and again."""
+        while True:
+            await asyncio.sleep(EVERY)
+            await asyncio.to_thread(self.look)
+
+    def look(self) -> None:
+        """Take the keys where the file has changed; blocks."""
+        seen = stamp([self._path])
+        if seen == self._seen:
+            return
+        self._seen = seen
+        if fault := self._take():
+            log.error("tokens are signed with the keys of before: %s", fault)
+        else:
+            log.info("tokens are signed with the first key that is in %s now", self._path)
+
+    def _take(self) -> str:
+        """What is wrong; empty where the keys of the file count from now on."""
+        try:
+            self._keys = read(self._path)
+        except (Invalid, Unavailable) as error:
+            return str(error)
+        return ""
 
 
 def read_or_make(path: Path) -> Keys:

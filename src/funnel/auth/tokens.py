@@ -7,7 +7,7 @@ from typing import Any, Final
 import jwt
 from msgspec import ValidationError, convert, json, to_builtins
 
-from funnel.auth.keys import Keys
+from funnel.auth.keys import KeyFile, Keys
 from funnel.core.access import Caller, Kind
 from funnel.core.error import Unauthenticated
 from funnel.core.secret import Secret
@@ -42,7 +42,7 @@ class Tokens(Identity):
     signed, so that none can stand for another.
     """
 
-    def __init__(self, keys: Keys, now: Clock) -> None:
+    def __init__(self, keys: Keys | KeyFile, now: Clock) -> None:
         self._keys = keys
         self._now = now
 

@@ -2,7 +2,19 @@
 
 from funnel.safepath.directory import entered, opened
 from funnel.safepath.removal import remove_tree
+from funnel.safepath.stamp import Stamp, stamp
 from funnel.safepath.tree import Entry, Kind, Tree
 from funnel.safepath.whole import copy, whole_file
 
-__all__ = ["Entry", "Kind", "Tree", "copy", "entered", "opened", "remove_tree", "whole_file"]
+__all__ = [
+    "Entry",
+    "Kind",
+    "Stamp",
+    "Tree",
+    "copy",
+    "entered",
+    "opened",
+    "remove_tree",
+    "stamp",
+    "whole_file",
+]
