@@ -19,8 +19,6 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),intercept_service,CreateTask,GetTask,Lis
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),WriteEvent,ListNodes,GetNode,PutNode,DeleteNode
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),service_info,__getattr__
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),worker_token
-# Until the stores over HTTP come:
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),refusal,heard,pieces_of,checksums_of,date_of
 # Until nodes come:
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_node
 

@@ -1,1 +1,12 @@
 """Stores that are started when the first test asks for them: each in a file of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+from stores import Server, running
+
+
+@pytest.fixture(scope="session")
+def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running("http", tmp_path_factory.mktemp("http")) as server:
+        yield server

@@ -60,7 +60,6 @@ NOT_YET: Final[Names] = _names(
         "Disabled UserName Password AuthURL TenantName TenantID RegionName",
         "ChunkSizeBytes MaxRetries",
     ),
-    HTTPStorage=_names("Disabled Timeout"),
     FTPStorage=_names("Disabled Timeout User Password"),
     Plugins=_names("Path Params"),
     Scheduler=_names("ScheduleRate ScheduleChunk NodePingTimeout NodeInitTimeout NodeDeadTimeout"),

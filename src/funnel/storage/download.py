@@ -10,7 +10,7 @@ from funnel.core.error import Unavailable
 from funnel.core.url import redacted
 from funnel.ports import Object, Reading, Share, Store
 from funnel.storage.landing import Landing
-from funnel.storage.patience import Patience, Watch
+from funnel.storage.patience import Changed, Patience, Watch
 
 SLICE: Final = 16 << 20
 """Bytes that a further connection brings at a time, from the end of the file."""
@@ -24,10 +24,6 @@ BUFFER: Final = 2 << 20
 """Bytes that a connection holds."""
 SUMS: Final = ("md5", "sha256", "sha1", "sha512")
 """Which checksum is looked at, where there are several."""
-
-
-class Changed(Unavailable):
-    """The object is another one than when the download began."""
 
 
 class Download:

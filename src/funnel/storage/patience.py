@@ -18,6 +18,10 @@ LONGEST_WAIT: Final = 300.0
 """Seconds that a store may ask us to wait."""
 
 
+class Changed(Unavailable):
+    """The object is another one than when the download began, which has to begin anew."""
+
+
 class Watch:
     """Gives a connection up that moves fewer bytes than `FLOOR` for `stall` seconds."""
 
@@ -70,6 +74,8 @@ class Patience:
         while True:
             try:
                 return await deed()
+            except Changed:
+                raise
             except Unavailable as error:
                 if progress() > before:
                     failures, before = 0, progress()

@@ -12,9 +12,9 @@ from funnel.core.path import parts
 from funnel.core.url import redacted
 from funnel.ports import Object, Share, Store
 from funnel.storage.content import PART, FileContent
-from funnel.storage.download import BUFFER, Changed, Download
+from funnel.storage.download import BUFFER, Download
 from funnel.storage.landing import Corrupt
-from funnel.storage.patience import Patience, Watch
+from funnel.storage.patience import Changed, Patience, Watch
 from funnel.storage.share import Unlimited
 
 MOST: Final = 1_000_000
@@ -30,14 +30,21 @@ UPLOAD_STALL: Final = 10
 
 
 class RemoteStorage:
-    """Answers `ports.Storage` for a `Store`."""
+    """
+    Answers `ports.Storage` for a `Store`.
 
-    def __init__(self, store: Store, patience: Patience | None = None) -> None:
-        self._store = store
+    Where there are no directories a URL is that of a file, however it ends.
+    """
+
+    def __init__(
+        self, store: Store, patience: Patience | None = None, *, has_directories: bool = True
+    ) -> None:
+        self.store = store
         self._patience = patience or Patience()
+        self._has_directories = has_directories
 
     def takes(self, url: str) -> bool:
-        return self._store.takes(url)
+        return self.store.takes(url)
 
     def in_place(self, url: str) -> Path | None:
         del url
@@ -64,7 +71,7 @@ class RemoteStorage:
     async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
         share = share or Unlimited()
         try:
-            if not url.endswith("/"):
+            if not (url.endswith("/") and self._has_directories):
                 return await self._get_file(url, to, share)
         except NotFound:
             if not await self._is_directory(url):
@@ -89,17 +96,19 @@ class RemoteStorage:
             return await self._patience.persist(lambda: self._write(url, content, watch), lambda: 0)
 
     async def _stat(self, url: str) -> Object:
-        return await self._patience.persist(lambda: self._store.stat(url), lambda: 0)
+        return await self._patience.persist(lambda: self.store.stat(url), lambda: 0)
 
     async def _is_directory(self, url: str) -> bool:
-        async for one in self._store.list_objects(_directory(url)):
+        if not self._has_directories:
+            return False
+        async for one in self.store.list_objects(_directory(url)):
             if one.name:
                 return True
         return False
 
     async def _list(self, url: str) -> Sequence[Object]:
         base, found = _directory(url), list[Object]()
-        async for one in self._store.list_objects(base):
+        async for one in self.store.list_objects(base):
             # Some tools store the name of a directory as an object without content.
             if one.name and not one.name.endswith("/"):
                 found.append(replace(one, url=f"{base}{one.name}"))
@@ -111,7 +120,7 @@ class RemoteStorage:
         async with share.place(BUFFER):
             for left in reversed(range(BEGINNINGS)):
                 try:
-                    return await Download(self._store, url, share, self._patience).to(to)
+                    return await Download(self.store, url, share, self._patience).to(to)
                 except (Changed, Corrupt):
                     if not left:
                         raise
@@ -134,7 +143,7 @@ class RemoteStorage:
 
     async def _write(self, url: str, content: FileContent, watch: Watch) -> Object:
         async with watch.watching():
-            stored = await self._store.write(url, content)
+            stored = await self.store.write(url, content)
         wanted = stored.checksums.get("md5", "")
         if content.md5 and wanted and content.md5 != wanted:
             raise Corrupt(f"{redacted(url)} has the MD5 {wanted}, and was sent as {content.md5}")
