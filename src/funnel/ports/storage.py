@@ -7,6 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Protocol
 
+from funnel.core.error import Invalid
+from funnel.core.path import Parts, parts
+from funnel.core.url import redacted
 from funnel.core.value import Value
 
 
@@ -23,6 +26,15 @@ class Object(Value):
     etag: str = ""
     last_modified: datetime | None = None
     checksums: Mapping[str, str] = {}
+
+    def below(self) -> Parts:
+        """Where its name leads in its directory; it may try to climb, and raises `Invalid` then."""
+        found = parts(self.name)
+        if not found or ".." in found or "\0" in self.name:
+            raise Invalid(
+                f"{redacted(self.url)} has a name that does not lie in its directory: {self.name!r}"
+            )
+        return found
 
 
 class Share(Protocol):

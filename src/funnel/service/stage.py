@@ -11,13 +11,13 @@ from typing import Final
 
 from funnel.core.error import FunnelError, Invalid
 from funnel.core.event import Level
-from funnel.core.path import Parts, outermost, parts, text
+from funnel.core.path import outermost, parts, text
 from funnel.core.places import TMP
 from funnel.core.plan import Content, Download, Plan, make_plan
 from funnel.core.task import FileType, Spec
 from funnel.core.url import redacted
 from funnel.core.value import Value
-from funnel.ports import Object, Share, Storage
+from funnel.ports import Share, Storage
 from funnel.safepath import Kind, Tree
 from funnel.service.transfers import Transfers
 
@@ -147,7 +147,7 @@ async def _listed(plan: Plan, transfers: Transfers) -> Sequence[Bring]:
         if not objects:
             await transfers.note(Level.WARNING, EMPTY, {"url": redacted(one.url)})
         at = parts(one.path)
-        found[one] = [Bring(each.url, text((*at, *_below(each)))) for each in objects]
+        found[one] = [Bring(each.url, text((*at, *each.below()))) for each in objects]
 
     folders = [one for one in plan.downloads if one.type is FileType.DIRECTORY]
     await transfers.abreast(look, folders)
@@ -166,16 +166,6 @@ async def _bring(root: Path, transfers: Transfers, one: Bring, share: Share) -> 
         raise
     more = {"size": str(got.size_bytes), "etag": got.etag}
     await transfers.note(Level.INFO, "download finished", {**fields, **more})
-
-
-def _below(one: Object) -> Parts:
-    """Where a listed object goes; a name from outside may try to climb."""
-    found = parts(one.name)
-    if not found or ".." in found or "\0" in one.name:
-        raise Invalid(
-            f"{redacted(one.url)} has a name that does not lie in its directory: {one.name!r}"
-        )
-    return found
 
 
 def _make_room(path: str, root: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 from funnel.core.event import Level
 from funnel.ports import Share, Storage
 from funnel.service.budget import Budget
-from funnel.service.together import alongside, together
+from funnel.service.together import abreast, alongside
 
 T = TypeVar("T")
 Note: TypeAlias = Callable[[Level, str, Mapping[str, str]], Awaitable[None]]
@@ -57,16 +57,15 @@ class Transfers:
         """Move all of them; the first to fail stops the rest."""
         if not files:
             return
-        waiting, tally = iter(files), _Tally(len(files))
+        tally = _Tally(len(files))
         share = self.budget.share(tally.moved)
 
-        async def work() -> None:
-            for one in waiting:
-                await move(one, share)
-                tally.done += 1
+        async def work(one: T) -> None:
+            await move(one, share)
+            tally.done += 1
 
         async with alongside(self._report(tally)):
-            await together(work() for _ in range(min(self.most, len(files))))
+            await abreast(work, files, min(self.most, len(files)))
 
     async def _report(self, tally: _Tally) -> None:
         while True:

@@ -7,8 +7,7 @@ from typing import IO, Final
 
 from msgspec.structs import replace
 
-from funnel.core.error import FunnelError, Invalid, NotFound
-from funnel.core.path import parts
+from funnel.core.error import Invalid, NotFound
 from funnel.core.url import redacted
 from funnel.ports import Object, Share, Store
 from funnel.storage.content import PART, FileContent
@@ -131,7 +130,7 @@ class RemoteStorage:
 
         async def work() -> None:
             for one in waiting:
-                await self._get_file(one.url, _inside(to, one), share)
+                await self._get_file(one.url, to.joinpath(*one.below()), share)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -152,13 +151,3 @@ class RemoteStorage:
 
 def _directory(url: str) -> str:
     return url if url.endswith("/") else f"{url}/"
-
-
-def _inside(to: Path, one: Object) -> Path:
-    """A name from outside may try to climb."""
-    found = parts(one.name)
-    if not found or ".." in found or "\0" in one.name:
-        raise FunnelError(
-            f"{redacted(one.url)} has a name that does not lie in its directory: {one.name!r}"
-        )
-    return to.joinpath(*found)
