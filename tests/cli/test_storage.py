@@ -1,6 +1,13 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from calling import Call
 
 
@@ -56,3 +63,122 @@ def test_a_file_that_is_not_there_is_an_error(call: Call, tmp_path: Path) -> Non
     answer = call("storage", "put", "none", f"file://{tmp_path}/x")
     assert answer.err == "Error: cannot read none: No such file or directory\n"
     assert call("storage", "stat", "what://x").code == 1
+
+
+def test_files_go_from_url_to_url(call: Call, tmp_path: Path) -> None:
+    here = f"file://{tmp_path}"
+    (tmp_path / "from/below").mkdir(parents=True)
+    (tmp_path / "from/a").write_text("abc")
+    (tmp_path / "from/below/b").write_text("")
+    copied = call("storage", "copy", f"{here}/from", f"{here}/to", "--parallel", "1")
+    assert [(one["URL"], one["Size"]) for one in copied.documents] == [
+        (f"{here}/to/a", 3),
+        (f"{here}/to/below/b", 0),
+    ]
+    assert call("storage", "copy", f"{here}/to/a", f"{here}/to/").json["URL"] == f"{here}/to/a"
+    assert (tmp_path / "to/a").read_text() == "abc"
+
+
+def test_a_directory_to_copy_into_keeps_the_name(call: Call, tmp_path: Path) -> None:
+    here = f"file://{tmp_path}"
+    (tmp_path / "a").write_text("abc")
+    (tmp_path / "to").mkdir()
+    assert call("storage", "put", "a", f"{here}/to/").json["URL"] == f"{here}/to/a"
+    (tmp_path / "back").mkdir()
+    assert call("storage", "get", f"{here}/a", "back").code == 0
+    assert (tmp_path / "back/a").read_text() == "abc"
+
+
+def test_an_empty_file_is_got_as_a_file(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    assert call("storage", "get", f"file://{tmp_path}/a", "b/c").json["Size"] == 0
+    assert (tmp_path / "b/c").is_file()
+
+
+def test_people_see_columns(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    for name, count in (("a", 3), ("b\x1b[31m", 1536)):
+        (tmp_path / "from" / name).write_bytes(b"x" * count)
+        os.utime(tmp_path / "from" / name, (0, 0))
+    when = datetime.fromtimestamp(0, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    assert call("storage", "list", f"file://{tmp_path}/from", "--output", "text").lines == [
+        f"       3 B  {when}  a",
+        f"   1.5 KiB  {when}  b\N{REPLACEMENT CHARACTER}[31m",
+    ]
+    url = f"file://{tmp_path}/from/a"
+    assert call("storage", "stat", url, "--output", "text").out == f"       3 B  {when}  {url}\n"
+
+
+def test_long_lists_are_one_document(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    (tmp_path / "none").mkdir()
+    for number in range(2001):
+        (tmp_path / "many" / f"{number:04}").touch()
+    listed = call("storage", "list", f"file://{tmp_path}/many")
+    assert [one["Name"] for one in listed.json] == [f"{number:04}" for number in range(2001)]
+    assert len(listed.lines) == 1
+    assert call("storage", "list", f"file://{tmp_path}/none").json == []
+
+
+def test_the_first_failure_stops_the_rest_and_is_told(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    for name in "abc":
+        (tmp_path / "from" / name).write_text(name)
+    (tmp_path / "to/b").mkdir(parents=True)
+    answer = call("storage", "put", "from", f"file://{tmp_path}/to", "--parallel", "1")
+    assert answer.code == 1
+    assert [one["URL"] for one in answer.documents] == [f"file://{tmp_path}/to/a"]
+    assert f"file://{tmp_path}/to/b: there is a directory" in answer.err
+    assert sorted(one.name for one in (tmp_path / "to").iterdir()) == ["a", "b"]
+
+
+def test_a_name_that_is_no_text_is_refused(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    Path(os.fsdecode(bytes(tmp_path / "from") + b"/\xff")).touch()
+    answer = call("storage", "put", "from", f"file://{tmp_path}/to")
+    assert answer.code == 1
+    assert "is not UTF-8; give it another one" in answer.err
+    listed = call("storage", "list", f"file://{tmp_path}/from").json
+    assert [one["Name"] for one in listed] == ["\\udcff"]
+
+
+def test_how_far_it_is_goes_to_a_terminal_only(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("abc")
+    words = ("storage", "put", "a", f"file://{tmp_path}/b")
+    assert call(*words).err == ""
+    assert "0 of 1 files  0 B of 3 B" in at_terminal(*words)
+    assert at_terminal(*words, "--quiet") == ""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_half_done_is_left_by_who_is_interrupted(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    (tmp_path / "to").mkdir()
+    os.mkfifo(tmp_path / "endless")
+    argv = (sys.executable, "-m", "funnel", "storage", "put", "endless")
+    process = subprocess.Popen([*argv, f"file://{tmp_path}/to/a"], cwd=tmp_path)
+    with suppress(BrokenPipeError), (tmp_path / "endless").open("wb", buffering=0) as feed:
+        feed.write(bytes(4 << 20))
+        process.send_signal(how)
+        while True:
+            feed.write(bytes(1 << 16))
+    assert process.wait(30) == {signal.SIGINT: 130, signal.SIGTERM: 143}[how]
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def at_terminal(*words: str) -> str:
+    """What a command writes to standard error where that is a terminal."""
+    ours, its = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen, os.fdopen(its, "wb") as given:
+        subprocess.run(
+            [sys.executable, "-m", "funnel", *words],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=given,
+            timeout=60,
+        )
+        # So that there is something to read.
+        given.write(b".")
+        given.flush()
+        return screen.read(1 << 16).decode().removesuffix(".")

@@ -1,17 +1,45 @@
 """`funnel storage get`."""
 
+import asyncio
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from funnel.cli.storage.opened import print_line, shown, with_storage
-from funnel.cli.words import config_option
+from funnel.cli.storage.moving import How, Job, move_all, moving_options
+from funnel.cli.storage.sources import files_at, last
+from funnel.ports import Object, Share, Storage
 
 
 @click.command("get")
 @click.argument("url")
 @click.argument("path", type=click.Path(path_type=Path))
-@config_option
-def get(url: str, path: Path, config: Path | None) -> None:
-    """Copy the file or directory at URL to PATH."""
-    print_line(shown(with_storage(config, lambda storage: storage.get(url, path.absolute()))))
+@moving_options
+def get(url: str, path: Path, **how: Any) -> None:
+    """
+    Copy the file at URL to PATH, or into PATH where that is a directory.
+
+    Of a directory at URL all files are copied, under their names below PATH. Each is whole under
+    its name in the end, or not there.
+    """
+    move_all(lambda storage: _jobs(storage, url, path.absolute()), How(**how))
+
+
+async def _jobs(storage: Storage, url: str, path: Path) -> Sequence[Job]:
+    found, files = await files_at(storage, url)
+    if files:
+        return [_job(storage, one, path.joinpath(*one.below())) for one in files]
+    is_file = found.size_bytes or found.etag
+    inside = is_file and await asyncio.to_thread(path.is_dir)
+    return [_job(storage, found, path / last(url) if inside else path)]
+
+
+def _job(storage: Storage, one: Object, to: Path) -> Job:
+    return Job(one.size_bytes, partial(_get, storage, one.url, to))
+
+
+async def _get(storage: Storage, url: str, to: Path, share: Share) -> Object:
+    await asyncio.to_thread(to.parent.mkdir, parents=True, exist_ok=True)
+    return await storage.get(url, to, share)

@@ -1,39 +1,57 @@
 """`funnel storage put`."""
 
 import asyncio
+import stat
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
-from funnel.cli.storage.opened import print_line, shown, with_storage
-from funnel.cli.words import config_option
+from funnel.cli.storage.moving import How, Job, move_all, moving_options
+from funnel.cli.storage.sources import below, files_below, in_directory
 from funnel.core.error import NotFound
-from funnel.ports import Object, Storage
+from funnel.ports import Object, Share, Storage
 
 
 @click.command("put")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.argument("url")
-@config_option
-def put(path: Path, url: str, config: Path | None) -> None:
-    """Copy the file or directory at PATH to URL."""
-    for one in with_storage(config, lambda storage: _put(storage, path, url)):
-        print_line(shown(one))
+@moving_options
+def put(path: Path, url: str, **how: Any) -> None:
+    """
+    Copy the file at PATH to URL, or into URL where that ends in a slash.
+
+    Of a directory at PATH all files are copied, under their names below URL. Each is whole under
+    its name in the end, or not there.
+    """
+    move_all(lambda storage: asyncio.to_thread(_jobs, storage, path, url), How(**how))
 
 
-async def _put(storage: Storage, path: Path, url: str) -> list[Object]:
-    if not await asyncio.to_thread(path.is_dir):
-        return [await _put_file(storage, path, url)]
-    files = await asyncio.to_thread(lambda: sorted(filter(Path.is_file, path.rglob("*"))))
-    return [
-        await _put_file(storage, one, f"{url.rstrip('/')}/{one.relative_to(path)}") for one in files
-    ]
+def _jobs(storage: Storage, path: Path, url: str) -> Sequence[Job]:
+    if path.is_dir():
+        return [_job(storage, one, below(url, name)) for name, one in files_below(path)]
+    return [_job(storage, path, in_directory(url, path.name))]
 
 
-async def _put_file(storage: Storage, path: Path, url: str) -> Object:
+def _job(storage: Storage, path: Path, url: str) -> Job:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _unread(path, error) from error
+    size = found.st_size if stat.S_ISREG(found.st_mode) else -1
+    return Job(size, partial(put_file, storage, path, url))
+
+
+async def put_file(storage: Storage, path: Path, url: str, share: Share) -> Object:
     try:
         source = await asyncio.to_thread(path.open, "rb")
     except OSError as error:
-        raise NotFound(f"cannot read {path}: {error.strerror}") from error
+        raise _unread(path, error) from error
     with source:
-        return await storage.put(source, url)
+        return await storage.put(source, url, share)
+
+
+def _unread(path: Path, error: OSError) -> NotFound:
+    return NotFound(f"cannot read {path}: {error.strerror}")

@@ -4,13 +4,16 @@ from pathlib import Path
 
 import click
 
-from funnel.cli.storage.opened import print_line, shown, with_storage
+from funnel.cli.storage.moving import output_option
+from funnel.cli.storage.opened import with_storage
+from funnel.cli.storage.shown import print_one
 from funnel.cli.words import config_option
 
 
 @click.command("stat")
 @click.argument("url")
 @config_option
-def stat(url: str, config: Path | None) -> None:
+@output_option
+def stat(url: str, config: Path | None, output: str) -> None:
     """Say how large and how old the file at URL is."""
-    print_line(shown(with_storage(config, lambda storage: storage.stat(url))))
+    print_one(with_storage(config, lambda storage: storage.stat(url)), output)

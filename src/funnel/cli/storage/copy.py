@@ -1,0 +1,69 @@
+"""`funnel storage copy`."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from funnel.cli.storage.moving import How, Job, move_all, moving_options
+from funnel.cli.storage.put import put_file
+from funnel.cli.storage.sources import below, files_at, in_directory, last
+from funnel.ports import Object, Share, Storage
+
+
+@click.command("copy")
+@click.argument("source", metavar="FROM")
+@click.argument("url", metavar="TO")
+@moving_options
+def copy(source: str, url: str, **how: Any) -> None:
+    """
+    Copy the file at the URL FROM to the URL TO, or into TO where that ends in a slash.
+
+    Of a directory all files are copied, under their names below TO. What is not on this machine
+    comes by a file in TMPDIR, one for each file that is on its way.
+    """
+    move_all(lambda storage: _jobs(storage, source, url), How(**how))
+
+
+async def _jobs(storage: Storage, source: str, url: str) -> Sequence[Job]:
+    found, files = await files_at(storage, source)
+    if files:
+        return [_job(storage, one, below(url, "/".join(one.below()))) for one in files]
+    return [_job(storage, found, in_directory(url, last(source)))]
+
+
+def _job(storage: Storage, one: Object, to: str) -> Job:
+    return Job(one.size_bytes, partial(_copy, storage, one.url, to))
+
+
+async def _copy(storage: Storage, source: str, to: str, share: Share) -> Object:
+    here = await asyncio.to_thread(storage.in_place, source)
+    if here:
+        return await put_file(storage, here, to, share)
+    with TemporaryDirectory(prefix="funnel-copy-") as folder:
+        half, path = _Half(share), Path(folder, "file")
+        await storage.get(source, path, half)
+        return await put_file(storage, path, to, half)
+
+
+class _Half:
+    """Answers `ports.Share` for a file that is moved twice: each time counts for half of it."""
+
+    def __init__(self, share: Share) -> None:
+        self._share = share
+        self._odd = 0
+
+    def moved(self, count: int) -> None:
+        half, self._odd = divmod(count + self._odd, 2)
+        self._share.moved(half)
+
+    def place(self, memory: int) -> AbstractAsyncContextManager[None]:
+        return self._share.place(memory)
+
+    def spare(self, most: int, memory: int) -> AbstractAsyncContextManager[int]:
+        return self._share.spare(most, memory)

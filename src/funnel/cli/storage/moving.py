@@ -1,0 +1,119 @@
+"""Moving many files, with how far they are below what is printed."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
+
+import click
+
+from funnel.cli.screen import Screen
+from funnel.cli.storage.opened import with_storage
+from funnel.cli.storage.progress import Progress
+from funnel.cli.storage.shown import FORMS, print_one
+from funnel.cli.words import config_option
+from funnel.ports import Object, Share, Storage
+from funnel.service.budget import Budget
+from funnel.service.together import abreast, alongside
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PARALLEL: Final = 16
+EVERY: Final = 0.2
+"""Seconds until how far things are is shown anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file of so many bytes, -1 where nobody knows."""
+
+    size: int
+    move: Callable[[Share], Awaitable[Object]]
+
+
+Jobs: TypeAlias = Callable[[Storage], Awaitable[Sequence[Job]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """What the flags below say."""
+
+    config: Path | None
+    parallel: int
+    output: str
+    quiet: bool
+
+
+def output_option(command: F) -> F:
+    return click.option(
+        "--output",
+        type=click.Choice(FORMS, case_sensitive=False),
+        default=FORMS[0],
+        show_default=True,
+        help="JSON for programs, text for people.",
+    )(command)
+
+
+def parallel_option(command: F) -> F:
+    return click.option(
+        "--parallel",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=PARALLEL,
+        show_default=True,
+        help="Connections at once, for files and for parts of large ones.",
+    )(command)
+
+
+def moving_options(command: F) -> F:
+    quiet = click.option("--quiet", is_flag=True, help="Do not show how far it is.")
+    return config_option(parallel_option(output_option(quiet(command))))
+
+
+def move_all(jobs: Jobs, how: How) -> None:
+    """Print each file in the order of the jobs; the first to fail stops the rest."""
+    with_storage(how.config, lambda storage: _move_all(storage, jobs, how))
+
+
+async def _move_all(storage: Storage, jobs: Jobs, how: How) -> None:
+    some = await jobs(storage)
+    known = all(one.size >= 0 for one in some)
+    progress = Progress(len(some), sum(one.size for one in some) if known else -1)
+    share = Budget(connections=how.parallel).share(progress.moved)
+    printed = _InOrder(Screen(sys.stdout, sys.stderr), how.output)
+
+    async def work(numbered: tuple[int, Job]) -> None:
+        number, job = numbered
+        printed.take(number, await job.move(share))
+        progress.file_done()
+
+    try:
+        async with alongside(_shown(progress, printed.screen, how)):
+            await abreast(work, enumerate(some), min(how.parallel, len(some)))
+    finally:
+        printed.screen.end()
+
+
+async def _shown(progress: Progress, screen: Screen, how: How) -> None:
+    while not how.quiet:
+        screen.below(progress.line())
+        await asyncio.sleep(EVERY)
+
+
+class _InOrder:
+    """Prints files by their numbers, as far as they have come."""
+
+    def __init__(self, screen: Screen, form: str) -> None:
+        self.screen = screen
+        self._form = form
+        self._next = 0
+        self._waiting: dict[int, Object] = {}
+
+    def take(self, number: int, found: Object) -> None:
+        self._waiting[number] = found
+        while self._next in self._waiting:
+            self.screen.below("")
+            print_one(self._waiting.pop(self._next), self._form)
+            self._next += 1

@@ -1,0 +1,69 @@
+"""Files of a store as they are printed."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import click
+from msgspec import json
+
+from funnel.cli.output import harmless
+from funnel.ports import Object
+
+FORMS: Final = ("json", "text")
+UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
+AT_ONCE: Final = 1000
+"""Files of a list whose lines are made before they are printed."""
+
+
+def size(count: int) -> str:
+    """
+    Bytes for people.
+
+    >>> size(0), size(1023), size(1536), size(20 << 30)
+    ('0 B', '1023 B', '1.5 KiB', '20.0 GiB')
+    """
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, len(UNITS))
+    return f"{count / 1024**power:.1f} {UNITS[power - 1]}"
+
+
+def print_one(found: Object, form: str) -> None:
+    """A line: JSON, or for people its size, when it was changed, and its URL."""
+    click.echo(_row(found, found.url) if form == "text" else _json(found))
+
+
+def print_list(found: Sequence[Object], form: str) -> None:
+    """An array of JSON in one line, or for people a line of each with its name in the list."""
+    some = [found[at : at + AT_ONCE] for at in range(0, len(found), AT_ONCE)]
+    if form == "text":
+        for part in some:
+            click.echo("\n".join(_row(one, one.name) for one in part))
+        return
+    click.echo("[", nl=False)
+    for number, part in enumerate(some):
+        click.echo("," * bool(number) + ",".join(map(_json, part)), nl=False)
+    click.echo("]")
+
+
+def _json(found: Object) -> str:
+    """Under the names that the Go Funnel prints."""
+    fields = {
+        "URL": _utf8(found.url),
+        "Name": _utf8(found.name or found.url),
+        "ETag": found.etag,
+        "LastModified": found.last_modified.isoformat() if found.last_modified else "",
+        "Size": found.size_bytes,
+    }
+    return json.encode(fields).decode()
+
+
+def _row(found: Object, name: str) -> str:
+    changed = found.last_modified
+    when = changed.astimezone().strftime("%Y-%m-%d %H:%M") if changed else ""
+    return f"{size(found.size_bytes):>10}  {when:16}  {harmless(_utf8(name))}"
+
+
+def _utf8(text: str) -> str:
+    """Names of this machine's files may hold other bytes."""
+    return text.encode(errors="backslashreplace").decode()
