@@ -108,7 +108,7 @@ class Web:
     def _judged(self, url: URL) -> URL:
         """Addresses are not asked for, so those that are written are judged here."""
         host = url.raw_host or ""
-        address = literal(host)
+        address = literal(host.rstrip("."))
         self._reach.judge_host(str(address or host))
         if address is None:
             return url
@@ -138,9 +138,9 @@ def parsed(url: str) -> URL:
 
 def _onward(url: URL, where: str) -> URL:
     """Of a redirect, which may name only what is different."""
-    if urlsplit(where).scheme:
-        return parsed(where)
     try:
+        if urlsplit(where).scheme:
+            return parsed(where)
         return parsed(str(url.with_user(None).join(URL(where, encoded=LEGAL.issuperset(where)))))
     except ValueError as error:
         raise Invalid(f"{redacted(str(url))} leads to what is not a URL: {error}") from error
