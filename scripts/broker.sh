@@ -217,19 +217,6 @@ SETTINGS
   become /usr/lib/rabbitmq/bin/rabbitmq-server
 }
 
-# Debian starts what it installs; these are told not to.
-without_services() {
-  local policy=/usr/sbin/policy-rc.d
-  if [ -e $policy ]; then
-    "$@"
-    return
-  fi
-  printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
-  as_root chmod +x $policy
-  "$@" || { as_root rm -f $policy && return 1; }
-  as_root rm -f $policy
-}
-
 # Says nothing unless it fails.
 quietly() {
   local said

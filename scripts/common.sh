@@ -48,3 +48,16 @@ apt() {
   output=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" 2>&1 </dev/null) ||
     { printf '%s\n' "$output" >&2; return 1; }
 }
+
+# Debian starts what it installs; these are told not to.
+without_services() {
+  local policy=/usr/sbin/policy-rc.d
+  if [ -e $policy ]; then
+    "$@"
+    return
+  fi
+  printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null
+  as_root chmod +x $policy
+  "$@" || { as_root rm -f $policy && return 1; }
+  as_root rm -f $policy
+}

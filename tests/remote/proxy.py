@@ -33,6 +33,8 @@ class Proxy:
     def __init__(self, server: int) -> None:
         self.port = 0
         self.line = Line.GOOD
+        self.connections = 0
+        """That were ever made."""
         self._server = server
         self._writers = set[asyncio.StreamWriter]()
         self._loop = asyncio.new_event_loop()
@@ -71,6 +73,7 @@ class Proxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         if self.line is Line.RESET:
             _reset(writer)
             return

@@ -1,0 +1,1 @@
+"""Files at servers that speak SFTP, which is SSH."""

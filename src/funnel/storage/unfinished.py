@@ -1,0 +1,42 @@
+"""Uploads under another name than their own, until they are whole."""
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from funnel.core.error import FunnelError, NotFound
+
+log = logging.getLogger(__name__)
+
+GRACE: Final = 15.0
+"""Seconds to take back what was begun."""
+_NAME: Final = re.compile(r"\.funnel-[0-9a-f]{16}\.part")
+
+
+def beside(path: str) -> str:
+    """A name in the same directory that nothing has."""
+    return f"{path.rpartition('/')[0]}/.funnel-{secrets.token_hex(8)}.part"
+
+
+def is_unfinished(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+@asynccontextmanager
+async def taken_back(shown: str, remove: Callable[[], Awaitable[object]]) -> AsyncGenerator[None]:
+    """Where what is done here fails or is cancelled, `remove` what it has begun."""
+    try:
+        yield
+    except BaseException:
+        try:
+            async with asyncio.timeout(GRACE):
+                await remove()
+        except NotFound:
+            log.debug("%s: nothing was begun", shown)
+        except (FunnelError, OSError, TimeoutError) as error:
+            log.warning("%s: what was begun could not be removed: %s", shown, error)
+        raise
