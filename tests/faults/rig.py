@@ -136,6 +136,11 @@ class Rig:
         answer = self._http.get(f"/v1/tasks/{self.ids[name]}", params={"view": "FULL"})
         return dict(answer.raise_for_status().json())
 
+    def printed(self, name: str) -> str:
+        """What is kept of the first executor's output."""
+        logs = self.get(name)["logs"][-1].get("logs", [])
+        return str(logs[0].get("stdout", "")) if logs else ""
+
     def states(self) -> Mapping[str, str]:
         """Of all tasks, by their names."""
         answer = self._http.get("/v1/tasks", params={"view": "BASIC", "page_size": 2000})

@@ -33,6 +33,12 @@ def sleeping(rig: Rig, name: str) -> Asked:
     return replace(asked, endless=True)
 
 
+def polite(rig: Rig, name: str) -> Asked:
+    """To be cancelled: it takes its leave."""
+    stays = "trap 'echo bye; exit 0' TERM; echo here; while sleep 0.05; do :; done"
+    return replace(_task(rig, name, [{"command": stays}], {}), endless=True)
+
+
 def counting(rig: Rig, name: str, lines: int) -> Asked:
     """Prints numbers, a hundred a second."""
     count = f"for i in $(seq {lines}); do echo $i; sleep 0.01; done"

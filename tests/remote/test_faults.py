@@ -13,7 +13,7 @@ from fleet import Fleet, Worker
 from proxy import Line, Proxy
 from rig import FED, Asked, Rig
 from running import until
-from tasks import counting, sleeping, whole_life
+from tasks import counting, polite, sleeping, whole_life
 
 from funnel.app import now
 from funnel.core.event import Requeued
@@ -115,13 +115,17 @@ def test_a_worker_that_was_paused_finds_its_attempt_gone(
     assert sum(isinstance(one, Requeued) for _, one in kept.events) == 1
 
 
-def test_a_cancel_reaches_a_worker_at_once(make_fleet: Callable[..., Fleet]) -> None:
+def test_a_cancel_reaches_a_worker_and_the_last_words_of_its_container_are_kept(
+    make_fleet: Callable[..., Fleet],
+) -> None:
     fleet = make_fleet()
-    name = fleet.create(sleeping(fleet.rig, "sleeping"))
+    rig = fleet.rig
+    name = fleet.create(polite(rig, "polite"))
     worker = fleet.start(name)
-    until(lambda: fleet.rig.has_begun(name))
-    fleet.rig.cancel(name)
+    until(lambda: rig.printed(name) == "here\n")
+    rig.cancel(name)
     assert worker.code() == 1, worker.log
+    assert rig.printed(name) == "here\nbye\n"
     proved(fleet)
 
 

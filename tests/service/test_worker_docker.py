@@ -229,6 +229,19 @@ async def test_a_cancel_stops_a_container_that_runs(bench: Bench) -> None:
     assert left(bench.work) == []
 
 
+async def test_what_is_printed_in_the_grace_of_a_cancel_is_kept(bench: Bench) -> None:
+    task_id = await bench.create(
+        run("trap 'echo bye; exit 0' TERM; echo here; while sleep 0.05; do :; done")
+    )
+    async with bench.working(task_id) as work:
+        await bench.prints(task_id, "here\n")
+        await bench.cancel(task_id)
+        await stopped(work)
+    assert printed(await bench.see(task_id)) == ["here\nbye\n"]
+    assert not await bench.containers(task_id)
+    assert left(bench.work) == []
+
+
 async def test_a_cancel_stops_a_pull(bench: Bench) -> None:
     """The registry takes the call and never answers."""
     called, over = asyncio.Event(), asyncio.Event()

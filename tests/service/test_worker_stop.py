@@ -117,6 +117,41 @@ async def test_a_cancel_asks_before_it_kills(bench: Bench, programs: Programs) -
     assert asked.is_set()
 
 
+async def test_what_is_printed_in_the_grace_of_a_cancel_is_kept(
+    bench: Bench, programs: Programs
+) -> None:
+    async def program(inside: Inside) -> int:
+        await inside.write(b"here\n")
+        await inside.stopping.wait()
+        await inside.write(b"bye\n")
+        return 143
+
+    programs["polite"] = program
+    task_id = await bench.create(step("polite"))
+    async with bench.working(task_id) as work:
+        await bench.prints(task_id, "here\n")
+        await cancel(bench, task_id, work)
+    (log,) = (await bench.see(task_id)).logs[-1].logs
+    assert log.stdout == "here\nbye\n"
+
+
+async def test_of_what_a_task_that_is_over_refuses_the_printed_is_kept(
+    bench: Bench, programs: Programs
+) -> None:
+    """The end of the container is said together with its output, and the cancel was first."""
+
+    async def program(inside: Inside) -> int:
+        await bench.cancel(TaskId(inside.container.labels[LABEL_TASK]))
+        await inside.write(b"bye\n")
+        return 0
+
+    programs["cancels"] = program
+    bench.settings["log_update_rate"] = timedelta(0)
+    task = await bench.run(step("cancels"), step("hello"))
+    assert task.state is State.CANCELED
+    assert [one.stdout for one in task.logs[-1].logs] == ["bye\n"]
+
+
 async def test_a_cancel_works_while_an_image_is_pulled(bench: Bench, programs: Programs) -> None:
     bench.runtime = runtime = StuckPull(programs)
     runtime.stuck = Stuck()

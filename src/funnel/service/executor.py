@@ -2,7 +2,7 @@
 
 import asyncio
 import shlex
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,6 +38,7 @@ from funnel.service.journal import Journal
 from funnel.service.limit import Limit
 from funnel.service.output import Capturing, Pace, Source
 from funnel.service.publish import place
+from funnel.service.remains import SILENCE
 from funnel.service.stage import make_folders
 from funnel.service.together import alongside, lingering, together
 from funnel.service.workplace import Workplace
@@ -60,7 +61,7 @@ class Lost(FunnelError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """What one attempt works with."""
+    """What one attempt works with; `is_over` asks whether others have ended it."""
 
     task: Task
     fence: int
@@ -74,6 +75,7 @@ class Bench:
     cpus: float
     memory_bytes: int
     now: Clock
+    is_over: Callable[[], Awaitable[bool]]
 
     def tree(self, plan: Plan | None = None) -> Tree:
         return Tree((plan or self.plan).mounts, self.place.root)
@@ -279,7 +281,24 @@ class Run:
     async def _follow(self, container_id: str, capturing: Capturing, begun: asyncio.Event) -> None:
         await begun.wait()
         follow = self._bench.runtime.follow(container_id, skip=capturing.sizes)
-        await capturing.take(follow)
+        taking = asyncio.ensure_future(capturing.take(follow))
+        try:
+            await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            await self._stop_and_hear(container_id, taking)
+            raise
+        finally:
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+
+    async def _stop_and_hear(self, container_id: str, taking: asyncio.Future[None]) -> None:
+        """Where the attempt is over; otherwise the container is left to the next worker."""
+        bench = self._bench
+        with suppress(FunnelError, OSError):
+            async with asyncio.timeout((bench.grace + SILENCE).total_seconds()):
+                if await bench.is_over():
+                    await bench.runtime.stop(container_id, grace=bench.grace)
+                    await asyncio.wait({taking})
 
     async def _describe(self) -> None:
         """Tell what the engine knows the container by; what is not known now is left out."""

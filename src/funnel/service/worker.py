@@ -282,6 +282,7 @@ class Try:
             cpus=float(resources.cpu_cores or settings.default_cpu_cores),
             memory_bytes=round(memory),
             now=self._worker.now,
+            is_over=self._is_over,
         )
 
     def _laid_out(self, *, is_new: bool) -> tuple[Plan, Sequence[str]]:
