@@ -161,6 +161,10 @@ class Content(Protocol):
         """All of it, for what is small."""
         ...
 
+    def hash_with_md5(self) -> None:
+        """Have the MD5 of what is read compared with that in the answer of the store."""
+        ...
+
 
 class Store(Protocol):
     """

@@ -6,7 +6,7 @@ import stat
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import IO, Final
 
-from funnel.core.error import FunnelError, Invalid
+from funnel.core.error import Invalid, Unavailable
 from funnel.storage.sums import Sum
 from funnel.storage.threads import to_the_end
 
@@ -16,10 +16,11 @@ BLOCK: Final = 1 << 20
 
 
 class FileContent:
-    """Answers `ports.Content`; `moved` hears of what is read."""
+    """Answers `ports.Content`; `moved` hears of what is read, and errors name the `goal`."""
 
-    def __init__(self, file: IO[bytes], moved: Callable[[int], None]) -> None:
+    def __init__(self, file: IO[bytes], goal: str, moved: Callable[[int], None]) -> None:
         self._file = file
+        self._goal = goal
         self._moved = moved
         self._start = file.tell() if file.seekable() else -1
         self._begun = False
@@ -53,14 +54,14 @@ class FileContent:
 
     async def whole(self) -> bytes:
         await to_the_end(self._rewind)
-        found = await to_the_end(lambda: self._read(-1))
+        found = await to_the_end(lambda: self._read(self.size + 1 if self.size >= 0 else -1))
         self._moved(len(found))
         self._check()
         return found
 
     def _rewind(self) -> None:
         if self._begun and not self.repeatable:
-            raise FunnelError("what is to be stored cannot be read a second time")
+            raise Unavailable(f"{self._goal}: what is to be stored cannot be read a second time")
         if self._begun:
             self._file.seek(self._start)
         self._begun = True
@@ -73,11 +74,18 @@ class FileContent:
         self.count += len(found)
         if self._md5:
             self._md5.update(found)
+        if 0 <= self.size < self.count:
+            # It may grow for ever.
+            self._check()
         return found
 
     def _check(self) -> None:
+        """Raises `Invalid` where another number of bytes was read than there should be."""
         if self.size >= 0 and self.count != self.size:
-            raise Invalid(f"the file had {self.size} bytes and has {self.count} now")
+            raise Invalid(
+                f"{self._goal}: the file had {self.size} bytes, and {self.count} when it was read;"
+                " it must not change while it is stored"
+            )
 
 
 def _blocks(file: IO[bytes], size: int) -> Iterator[bytes]:
@@ -96,4 +104,4 @@ def _size(file: IO[bytes], start: int) -> int:
         end = file.seek(0, os.SEEK_END)
         file.seek(start)
         return end - start
-    return found.st_size - start if stat.S_ISREG(found.st_mode) else -1
+    return max(0, found.st_size - start) if stat.S_ISREG(found.st_mode) else -1

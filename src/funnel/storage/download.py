@@ -6,9 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from funnel.core.error import Unavailable
 from funnel.core.url import redacted
 from funnel.ports import Object, Reading, Share, Store
+from funnel.storage.group import grouped
 from funnel.storage.landing import Landing
 from funnel.storage.patience import Changed, Patience, Watch
 
@@ -31,15 +34,20 @@ class Download:
     One version of one file, to one place, once.
 
     A connection reads from the start, and goes on where it broke off. Where it is slow, and
-    connections are to spare, others bring slices from the end until the two meet.
+    connections are to spare, others bring slices from the end until the two meet; not where it
+    is to be `alone`.
     """
 
-    def __init__(self, store: Store, url: str, share: Share, patience: Patience) -> None:
+    def __init__(
+        self, store: Store, url: str, share: Share, patience: Patience, *, alone: bool = False
+    ) -> None:
         self._store = store
         self._url = url
         self._share = share
         self._patience = patience
+        self._alone = alone
         self._found: Object | None = None
+        self._heard = asyncio.Event()
         self._ranged = False
         self._come = 0
         """Bytes from the start."""
@@ -49,7 +57,7 @@ class Download:
 
     async def to(self, path: Path) -> Object:
         """Raises `Changed` or `Corrupt` where it has to be begun anew."""
-        landing = Landing(path)
+        landing = Landing(path, redacted(self._url))
         try:
             await self._whole(landing)
             found = self._found or Object(self._url, 0)
@@ -62,14 +70,11 @@ class Download:
         return Object(self._url, size, etag=found.etag, last_modified=found.last_modified)
 
     async def _whole(self, landing: Landing) -> None:
-        try:
-            async with asyncio.TaskGroup() as group:
-                helping = group.create_task(self._help(landing))
-                await self._patience.persist(lambda: self._main(landing), lambda: self._moved)
-                if self._end == self._size():
-                    helping.cancel()
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        async with grouped() as group:
+            helping = group.create_task(self._help(landing))
+            await self._patience.persist(lambda: self._main(landing), lambda: self._moved)
+            if self._end == self._size():
+                helping.cancel()
 
     def _size(self) -> int:
         return self._found.size_bytes if self._found else -1
@@ -81,26 +86,33 @@ class Download:
         async with AsyncExitStack() as stack:
             watch, reading = await self._begun(stack, self._come, None)
             if not landing.algorithm and not self._come:
-                landing.algorithm = next(
-                    (one for one in SUMS if one in reading.found.checksums), ""
-                )
-            skip = self._come - reading.start
-            async for piece in reading.pieces:
-                watch.add(len(piece))
-                new = piece[skip:] if skip else piece
-                skip -= len(piece) - len(new)
-                if self._end >= 0:
-                    new = new[: self._end - self._come]
-                if new:
-                    await landing.take(new, self._come)
-                    self._come += len(new)
-                    self._count(len(new))
-                if self._come == self._end:
-                    return
+                sums = reading.found.checksums
+                landing.algorithm = next((one for one in SUMS if one in sums), "")
+            await self._take(reading, watch, landing)
         if self._come < self._end:
             raise Unavailable(
                 f"{redacted(self._url)} ended after {self._come} of {self._size()} bytes"
             )
+
+    async def _take(self, reading: Reading, watch: Watch, landing: Landing) -> None:
+        skip = self._come - reading.start
+        if skip < 0:
+            raise Unavailable(
+                f"{redacted(self._url)} was answered from byte {reading.start} on,"
+                f" not from {self._come}"
+            )
+        async for piece in reading.pieces:
+            watch.add(len(piece))
+            new = piece[skip:]
+            skip -= len(piece) - len(new)
+            if self._end >= 0:
+                new = new[: self._end - self._come]
+            if new:
+                await landing.take(new, self._come)
+                self._come += len(new)
+                self._count(len(new))
+            if self._come == self._end:
+                return
 
     async def _begun(
         self, stack: AsyncExitStack, start: int, end: int | None
@@ -113,11 +125,17 @@ class Download:
         return watch, reading
 
     def _agree(self, reading: Reading) -> None:
-        found = reading.found
-        if self._found is None:
+        found, before = reading.found, self._found
+        if before is None:
             self._found, self._end, self._ranged = found, found.size_bytes, reading.ranged
-        elif (self._found.etag, self._found.size_bytes) != (found.etag, found.size_bytes):
+            self._heard.set()
+        elif _version(before) != _version(found) or (
+            min(before.size_bytes, found.size_bytes) >= 0 and before.size_bytes != found.size_bytes
+        ):
             raise Changed(f"{redacted(self._url)} changed while it was read")
+        elif before.size_bytes < 0:
+            # A part is told of with the size of the whole, where the whole was sent without it.
+            self._found, self._end = replace(before, size_bytes=found.size_bytes), found.size_bytes
 
     def _count(self, count: int) -> None:
         self._moved += count
@@ -125,10 +143,11 @@ class Download:
 
     async def _help(self, landing: Landing) -> None:
         """Bring slices over further connections, where that pays."""
+        await self._heard.wait()
         await asyncio.sleep(AFTER)
-        if not self._ranged or self._come > FAST * AFTER:
+        if self._alone or not self._ranged or self._come > FAST * AFTER:
             return
-        async with self._share.spare(MOST, BUFFER) as count, asyncio.TaskGroup() as group:
+        async with self._share.spare(MOST, BUFFER) as count, grouped() as group:
             for _ in range(count):
                 group.create_task(self._slices(landing))
 
@@ -159,3 +178,7 @@ class _Slice:
     def __init__(self, at: int, end: int) -> None:
         self.at = at
         self.end = end
+
+
+def _version(found: Object) -> object:
+    return found.etag or found.last_modified

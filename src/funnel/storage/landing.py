@@ -1,19 +1,22 @@
 """The file on this machine that a download becomes."""
 
 import asyncio
+import errno
 import hashlib
 import os
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from funnel.core.error import Unavailable
+from funnel.core.error import FunnelError, NoSpace, Unavailable
 from funnel.safepath import opened, whole_file
 from funnel.storage.sums import Sum
-from funnel.storage.threads import to_the_end
+from funnel.storage.threads import ended, to_the_end
 
 BLOCK: Final = 1 << 20
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Corrupt(Unavailable):
@@ -25,12 +28,14 @@ class Landing:
     Written in threads; whole under its name in the end, or not there at all.
 
     The last piece is held back, so that a small file needs one thread once. What `take` takes
-    is hashed with `algorithm`, a name in `hashlib`, where there is one.
+    is hashed with `algorithm`, a name in `hashlib`, where there is one. `source` is what errors
+    name. Raises `NoSpace` where the disk is full.
     """
 
-    def __init__(self, to: Path) -> None:
+    def __init__(self, to: Path, source: str) -> None:
         self.algorithm = ""
         self._to = to
+        self._source = source
         self._stack = ExitStack()
         self._lock = Lock()
         self._file = -1
@@ -40,10 +45,11 @@ class Landing:
 
     async def take(self, piece: bytes, at: int) -> None:
         """Of the pieces that come in order; written while the next one comes."""
-        held, self._held = self._held, (piece, at)
-        if held:
+        if self._held:
+            # Who is given up here comes again with the same piece: the held one must stay.
             await self._settle()
-            self._writing = asyncio.create_task(asyncio.to_thread(self._keep, *held))
+            self._writing = asyncio.create_task(asyncio.to_thread(self._keep, *self._held))
+        self._held = (piece, at)
 
     async def write(self, piece: bytes, at: int) -> None:
         """Of a part by itself."""
@@ -61,14 +67,27 @@ class Landing:
 
     async def abandon(self, error: BaseException) -> None:
         """Leave nothing."""
-        if self._writing:
-            await asyncio.wait([self._writing])
-        await to_the_end(lambda: self._stack.__exit__(type(error), error, error.__traceback__))
+        try:
+            if self._writing:
+                await ended(self._writing)
+        finally:
+            await to_the_end(lambda: self._stack.__exit__(type(error), error, error.__traceback__))
 
     async def _settle(self) -> None:
         if self._writing:
             await asyncio.wait([self._writing])
             self._writing.result()
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Errors of the file system."""
+        try:
+            yield
+        except OSError as error:
+            what = f"{self._source}: {self._to} cannot be written: {error.strerror or error}"
+            if error.errno in FULL:
+                raise NoSpace(f"{what}; free some space on that disk") from error
+            raise FunnelError(what) from error
 
     def _opened(self) -> int:
         with self._lock:
@@ -80,10 +99,11 @@ class Landing:
             return self._file
 
     def _write(self, piece: bytes, at: int) -> None:
-        file, rest = self._opened(), memoryview(piece)
-        while rest:
-            count = os.pwrite(file, rest, at)
-            rest, at = rest[count:], at + count
+        with self._told():
+            file, rest = self._opened(), memoryview(piece)
+            while rest:
+                count = os.pwrite(file, rest, at)
+                rest, at = rest[count:], at + count
 
     def _keep(self, piece: bytes, at: int) -> None:
         self._write(piece, at)
@@ -93,14 +113,14 @@ class Landing:
             self._hash.update(piece)
 
     def _finish(self, size: int, hashed: int, checksum: str) -> None:
-        with self._stack:
+        with self._told(), self._stack:
             if self._held:
                 self._keep(*self._held)
             file = self._opened()
             if checksum:
                 self._check(file, hashed, checksum)
             if os.fstat(file).st_size != size:
-                raise Corrupt(f"{os.fstat(file).st_size} bytes were written of {size}")
+                raise Corrupt(f"{self._source}: {os.fstat(file).st_size} bytes came of {size}")
 
     def _check(self, file: int, at: int, wanted: str) -> None:
         found = self._hash or hashlib.new(self.algorithm, usedforsecurity=False)
@@ -108,4 +128,7 @@ class Landing:
             found.update(piece)
             at += len(piece)
         if found.hexdigest() != wanted:
-            raise Corrupt(f"its {self.algorithm} is {found.hexdigest()}, and should be {wanted}")
+            raise Corrupt(
+                f"{self._source}: the {self.algorithm} of what came is {found.hexdigest()},"
+                f" and that of the store {wanted}"
+            )

@@ -33,8 +33,13 @@ class Watch:
 
     def add(self, count: int) -> None:
         self._since += count
-        if self._limit and self._since >= FLOOR * self._stall:
-            self._since = 0
+        if self._since >= FLOOR * self._stall:
+            self.reset()
+
+    def reset(self) -> None:
+        """Begin to count anew."""
+        self._since = 0
+        if self._limit:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._stall)
 
     @asynccontextmanager
@@ -56,19 +61,20 @@ class Watch:
 @dataclass(frozen=True, slots=True)
 class Patience:
     """
-    `tries` without anything new before a failure is one; all else are seconds.
+    `tries` before a failure is one, counted anew whenever `worth` bytes have come since.
 
-    A pause is `first` and doubles up to `longest`. `stall` is how long a connection may be as
-    good as silent.
+    All else are seconds: a pause is `first` and doubles up to `longest`; `stall` is how long a
+    connection may be as good as silent.
     """
 
     tries: int = 10
     first: float = 0.5
     longest: float = 30.0
     stall: float = 60.0
+    worth: int = 1 << 16
 
     async def persist(self, deed: Callable[[], Awaitable[T]], progress: Callable[[], int]) -> T:
-        """Try until it is done. What raises `Unavailable` is tried again, `tries` times at most."""
+        """Try until it is done: again after `Unavailable`, which is raised after the last try."""
         failures, before = 0, progress()
         pauses = delays(first=self.first, most=self.longest)
         while True:
@@ -77,11 +83,11 @@ class Patience:
             except Changed:
                 raise
             except Unavailable as error:
-                if progress() > before:
+                if progress() - before >= self.worth:
                     failures, before = 0, progress()
                     pauses = delays(first=self.first, most=self.longest)
                 failures += 1
                 if failures >= self.tries:
-                    raise
+                    raise Unavailable(f"{error}; that was try {failures}, the last") from error
                 asked = min(error.retry_after, LONGEST_WAIT)
             await asyncio.sleep(max(asked, jittered(next(pauses), chance())))

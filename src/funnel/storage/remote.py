@@ -1,7 +1,6 @@
 """What is the same for all stores that are not on this machine."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -12,6 +11,7 @@ from funnel.core.url import redacted
 from funnel.ports import Object, Share, Store
 from funnel.storage.content import PART, FileContent
 from funnel.storage.download import BUFFER, Download
+from funnel.storage.group import grouped
 from funnel.storage.landing import Corrupt
 from funnel.storage.patience import Changed, Patience, Watch
 from funnel.storage.share import Unlimited
@@ -24,8 +24,11 @@ ABREAST: Final = 8
 """Files of one directory on their way at once."""
 BEGINNINGS: Final = 3
 """Times that a download is begun anew, since the object has changed or what came is wrong."""
-UPLOAD_STALL: Final = 10
-"""Times longer than of a download: what is held of parts is not seen to move."""
+UNSEEN: Final = 10
+"""
+Times longer than of a download: what is held of the parts of an upload is not seen to move, nor
+the directories without files that a list goes through.
+"""
 
 
 class RemoteStorage:
@@ -79,13 +82,13 @@ class RemoteStorage:
 
     async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
         share = share or Unlimited()
-        watch = Watch(redacted(url), self._patience.stall * UPLOAD_STALL)
+        watch = Watch(redacted(url), self._patience.stall * UNSEEN)
 
         def moved(count: int) -> None:
             watch.add(count)
             share.moved(count)
 
-        content = FileContent(source, moved)
+        content = FileContent(source, redacted(url), moved)
         memory = PART * 2 if content.is_large else content.size
         more = MORE_PARTS if content.is_large else 0
         async with share.place(memory), share.spare(more, PART) as spare:
@@ -95,31 +98,48 @@ class RemoteStorage:
             return await self._patience.persist(lambda: self._write(url, content, watch), lambda: 0)
 
     async def _stat(self, url: str) -> Object:
-        return await self._patience.persist(lambda: self.store.stat(url), lambda: 0)
+        return await self._patience.persist(lambda: self._stat_once(url), lambda: 0)
+
+    async def _stat_once(self, url: str) -> Object:
+        async with Watch(redacted(url), self._patience.stall).watching():
+            return await self.store.stat(url)
 
     async def _is_directory(self, url: str) -> bool:
         if not self._has_directories:
             return False
-        async for one in self.store.list_objects(_directory(url)):
-            if one.name:
-                return True
-        return False
+        return bool(await self._patience.persist(lambda: self._below(url, 1), lambda: 0))
 
     async def _list(self, url: str) -> Sequence[Object]:
-        base, found = _directory(url), list[Object]()
-        async for one in self.store.list_objects(base):
-            # Some tools store the name of a directory as an object without content.
-            if one.name and not one.name.endswith("/"):
-                found.append(replace(one, url=f"{base}{one.name}"))
-            if len(found) > MOST:
-                raise Invalid(f"{redacted(url)} has more than {MOST} files; use an archive")
-        return sorted(found, key=lambda one: one.name)
+        found, base = await self._below(url, MOST + 1), _directory(url)
+        if len(found) > MOST:
+            raise Invalid(f"{redacted(url)} has more than {MOST} files; use an archive")
+        # Some tools store the name of a directory as an object without content.
+        files = (replace(one, url=f"{base}{one.name}") for one in found if one.name[-1] != "/")
+        return sorted(files, key=lambda one: one.name)
+
+    async def _below(self, url: str, most: int) -> Sequence[Object]:
+        """The first of all that have names there; given up when nothing comes for long."""
+        found, watch = list[Object](), Watch(redacted(url), self._patience.stall * UNSEEN)
+        async with watch.watching():
+            names = self.store.list_objects(_directory(url))
+            try:
+                async for one in names:
+                    watch.reset()
+                    found += [one] if one.name else []
+                    if len(found) == most:
+                        break
+            finally:
+                if isinstance(names, AsyncGenerator):
+                    await names.aclose()
+        return found
 
     async def _get_file(self, url: str, to: Path, share: Share) -> Object:
         async with share.place(BUFFER):
             for left in reversed(range(BEGINNINGS)):
+                alone = left < BEGINNINGS - 1
+                download = Download(self.store, url, share, self._patience, alone=alone)
                 try:
-                    return await Download(self.store, url, share, self._patience).to(to)
+                    return await download.to(to)
                 except (Changed, Corrupt):
                     if not left:
                         raise
@@ -132,17 +152,18 @@ class RemoteStorage:
             for one in waiting:
                 await self._get_file(one.url, to.joinpath(*one.below()), share)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(ABREAST):
-                    group.create_task(work())
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        async with grouped() as group:
+            for _ in range(ABREAST):
+                group.create_task(work())
         return Object(url, 0)
 
     async def _write(self, url: str, content: FileContent, watch: Watch) -> Object:
         async with watch.watching():
             stored = await self.store.write(url, content)
+        if content.size >= 0 and stored.size_bytes != content.count:
+            raise Corrupt(
+                f"{redacted(url)} has {stored.size_bytes} bytes, and {content.count} were sent"
+            )
         wanted = stored.checksums.get("md5", "")
         if content.md5 and wanted and content.md5 != wanted:
             raise Corrupt(f"{redacted(url)} has the MD5 {wanted}, and was sent as {content.md5}")

@@ -14,10 +14,20 @@ async def to_the_end(work: Callable[[], T], stop: Callable[[], object] = lambda:
     So nothing is closed that a thread still uses; `stop` may tell the work to end early.
     """
     working = asyncio.create_task(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        stop()
-        await asyncio.wait([working])
-        working.exception()
-        raise
+    await ended(working, stop)
+    return working.result()
+
+
+async def ended(working: asyncio.Task[T], stop: Callable[[], object] = lambda: None) -> None:
+    """Wait for it; who is cancelled meanwhile, however often, hears of it only then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not working.done():
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError as word:
+            cancelled = word
+            stop()
+    # Nobody else may ask how it ended.
+    _ = working.cancelled() or working.exception()
+    if cancelled:
+        raise cancelled
