@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from gcs_server import gcs
 from stores import Server, running
+
+__all__ = ["gcs"]
 
 
 @pytest.fixture(scope="session")

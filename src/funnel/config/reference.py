@@ -55,7 +55,6 @@ NOT_YET: Final[Names] = _names(
     LocalStorage=_names("Disabled"),
     AmazonS3=_names("Disabled", SSE=_names("CustomerKeyFile KMSKey"), AWSConfig=AWS),
     GenericS3=_names("Disabled Endpoint Key Secret Region Bucket KmsKeyID AccountID"),
-    GoogleStorage=_names("Disabled CredentialsFile"),
     Swift=_names(
         "Disabled UserName Password AuthURL TenantName TenantID RegionName",
         "ChunkSizeBytes MaxRetries",

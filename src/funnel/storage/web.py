@@ -163,6 +163,8 @@ def _reason(body: bytes) -> str:
     'Request has expired'
     >>> _reason(b'{"msg": "no such object", "status_code": 404}')
     'no such object'
+    >>> _reason(b'{"error": {"code": 403, "message": "no access to the object"}}')
+    'no access to the object'
     """
     found: Any = None
     if (words := WORDS.search(body)) is not None:
@@ -170,6 +172,7 @@ def _reason(body: bytes) -> str:
     elif body.lstrip().startswith(b"{"):
         with suppress(DecodeError):
             told = json.decode(body)
+            told = told["error"] if isinstance(told.get("error"), dict) else told
             found = next((told[key] for key in ("message", "msg", "error") if key in told), None)
     text = " ".join(found.split())[:200] if isinstance(found, str) else ""
     return "".join(one for one in text if one.isprintable())

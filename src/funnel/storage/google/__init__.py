@@ -1,0 +1,1 @@
+"""Google Storage, over its JSON interface."""
