@@ -9,7 +9,7 @@ import socket
 from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from funnel.config.exposure import refuse_exposed
 from funnel.core.error import Unavailable
 from funnel.database import sqlite
 from funnel.metrics import Metrics
+from funnel.net.clock import now
 from funnel.plugins import Host, find, names
 from funnel.ports import Backend, Database, Runtime, Storage
 from funnel.service.attendance import MOST, TOKEN_LASTS, Attendance
@@ -46,11 +47,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_EVERY = timedelta(minutes=1)
 RETENTION_EVERY = timedelta(seconds=10)
-
-
-def now() -> datetime:
-    """The one clock of the program."""
-    return datetime.now(UTC)
 
 
 def deployment_of(work_dir: Path) -> str:

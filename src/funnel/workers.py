@@ -14,7 +14,7 @@ from msgspec import Raw, json
 from msgspec.structs import replace as replace_value
 
 from funnel.api.ending import ended_by_signals
-from funnel.app import Opening, deployment_of, now
+from funnel.app import Opening, deployment_of
 from funnel.config import Config
 from funnel.config.sections import Credential
 from funnel.core.attempts import asked
@@ -29,6 +29,7 @@ from funnel.link.gated import Gated
 from funnel.link.link import Link, linked
 from funnel.link.secure import credentials_for, plain
 from funnel.link.unsaid import Unsaid, is_left
+from funnel.net.clock import now
 from funnel.net.jitter import chance, jittered
 from funnel.plugins import find
 from funnel.service.away import Away, clear_attempts

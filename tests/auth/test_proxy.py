@@ -3,12 +3,12 @@
 import pytest
 from doors import client, door
 
-from funnel.app import now
 from funnel.auth.proxy import Proxy, make
 from funnel.auth.settings import ProxyAuth
 from funnel.core.access import Caller
 from funnel.core.error import Unauthenticated
 from funnel.database import sqlite
+from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.ports import Credentials
 from funnel.service.callers import Callers

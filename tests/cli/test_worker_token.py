@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from calling import Call
 
-from funnel.app import now
 from funnel.auth.keys import read, read_or_make
 from funnel.auth.tokens import Tokens
 from funnel.core.access import Caller, Kind
 from funnel.core.error import Unauthenticated
 from funnel.core.task import TaskId
+from funnel.net.clock import now
 
 
 def test_a_token_is_made_with_the_keys_of_the_server(call: Call, tmp_path: Path) -> None:

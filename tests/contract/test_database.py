@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from funnel.app import now
 from funnel.database.sqlite import PLUGIN, Settings
+from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.ports import Database
 from funnel.testing.database import DatabaseSuite

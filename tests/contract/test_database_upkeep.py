@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from funnel.app import now
 from funnel.core.error import NoSpace
 from funnel.core.state import State
 from funnel.database import space, upkeep
 from funnel.database.space import MIB, Space
 from funnel.database.sqlite import PLUGIN, Settings
+from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.ports import Database
 from funnel.testing.build import NOTHING, batch, created, moved

@@ -14,7 +14,7 @@ from rig import FED, Rig
 from running import until
 from tasks import counting, sleeping, whole_life
 
-from funnel.app import now
+from funnel.net.clock import now
 from funnel.testing.failpoints import PORTS, Action, Fault, When, points
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("faults-1"), pytest.mark.timeout(600)]

@@ -15,7 +15,7 @@ from running import until
 from tasks import whole_life
 from tracing import killing, moments, recording, traced
 
-from funnel.app import now
+from funnel.net.clock import now
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("faults-2"), pytest.mark.timeout(3600)]
 

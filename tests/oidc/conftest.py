@@ -8,11 +8,11 @@ import pytest
 from doors import client, door
 from providers import AUDIENCE, REDIRECT, Provider
 
-from funnel.app import now
 from funnel.auth.oidc.plugin import make
 from funnel.auth.settings import OidcAuth
 from funnel.core.secret import Secret
 from funnel.database import sqlite
+from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.ports import Database, Identity
 from funnel.service.callers import Callers

@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from jwt.algorithms import RSAAlgorithm
 
-from funnel.app import now as clock
+from funnel.net.clock import now as clock
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 SCRIPT: Final = ROOT / "scripts" / "oidc.sh"

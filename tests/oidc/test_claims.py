@@ -11,10 +11,10 @@ from forging import written
 from providers import AUDIENCE, Provider
 from showing import is_refused, shown
 
-from funnel.app import now
 from funnel.auth.oidc.plugin import make
 from funnel.auth.settings import OidcAuth
 from funnel.core.access import Caller
+from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.ports import Credentials, Identity
 

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from providers import AUDIENCE, REDIRECT, Provider, logged_in
 from showing import is_refused
 
-from funnel.app import now
 from funnel.auth.oidc.bearer import FRESH, PAUSE, REMEMBERED, Bearer
 from funnel.auth.oidc.login import OidcLogin
 from funnel.auth.oidc.plugin import make
@@ -19,6 +18,7 @@ from funnel.auth.oidc.provider import Provider as Asked
 from funnel.auth.settings import OidcAuth
 from funnel.core.error import Unauthenticated, Unavailable
 from funnel.core.secret import Secret
+from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.ports import Database
 from funnel.service.callers import Callers

@@ -15,8 +15,8 @@ from rig import FED, Asked, Rig
 from running import until
 from tasks import counting, polite, sleeping, whole_life
 
-from funnel.app import now
 from funnel.core.event import Requeued
+from funnel.net.clock import now
 from funnel.testing.failpoints import Action, Fault
 
 pytestmark = [pytest.mark.engine, pytest.mark.xdist_group("remote"), pytest.mark.timeout(600)]

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from funnel.app import now
+from funnel.net.clock import now
 
 DAY = timedelta(days=1)
 HERE = ("localhost", "127.0.0.1")

@@ -7,11 +7,11 @@ from typing import Final
 
 from msgspec import json
 
-from funnel.app import now
 from funnel.core.backoff import delays
 from funnel.core.error import FunnelError
 from funnel.core.secret import secret_of
 from funnel.keeper.order import Order
+from funnel.net.clock import now
 from funnel.net.jitter import chance, jittered
 from funnel.plugins import Host, find
 from funnel.service.remains import remove_attempts

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from funnel.app import keys_of, now
+from funnel.app import keys_of
 from funnel.auth.keys import read
 from funnel.auth.tokens import Tokens
 from funnel.cli.settings import SettingsCommand
@@ -14,6 +14,7 @@ from funnel.config import Config
 from funnel.core.duration import parse, shown
 from funnel.core.error import Invalid
 from funnel.core.task import TaskId
+from funnel.net.clock import now
 
 LONGEST: Final = timedelta(days=365)
 

@@ -1,0 +1,7 @@
+"""The one clock of the program."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
