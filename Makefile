@@ -19,6 +19,8 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),intercept_service,CreateTask,GetTask,Lis
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),WriteEvent,ListNodes,GetNode,PutNode,DeleteNode
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),service_info,__getattr__
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),worker_token
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),StartElementHandler,EndElementHandler,CharacterDataHandler
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),StartDoctypeDeclHandler
 # Until nodes come:
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_node
 

@@ -20,7 +20,7 @@ from funnel.config.known import sections
 from funnel.config.leaf import bare
 from funnel.config.reference import NOT_YET
 from funnel.config.sections import Top
-from funnel.config.shape import Key, is_section, plain, sections_of, shape
+from funnel.config.shape import Key, is_section, list_of, plain, sections_of, shape
 from funnel.core.duration import shown
 from funnel.core.secret import Secret
 from funnel.core.value import Value
@@ -101,7 +101,9 @@ def configuration() -> str:
     not_yet = textwrap.fill(not_yet, 100)
     parts = [CONFIGURATION.replace("{not_yet}", not_yet), *_section("", Top)]
     for name, cls in sections().items():
-        if shape(cls):
+        if entries := list_of(cls):
+            parts += _section(f"{name}[]", sections_of(entries.type) or cls)
+        elif shape(cls):
             parts += _section(name, cls)
     return "\n".join(parts)
 

@@ -17,6 +17,7 @@ from funnel.core.error import Invalid
 from funnel.core.secret import Secret
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin, find
+from funnel.storage.s3.plugin import GENERIC
 
 HERE = Path(__file__).parent
 
@@ -143,9 +144,27 @@ def test_what_is_not_supported_yet_is_named_once_where_it_says_something() -> No
 
 
 def test_misspelt_names_are_mistakes_in_what_is_ignored_too() -> None:
-    assert refused("Slurm: {Templat: x}\nGenericS3: [{Buckt: b}]") == [
+    assert refused("Slurm: {Templat: x}\nKubernetes: {Tolerations: [{Effct: b}]}") == [
         "Slurm.Templat is not a setting, did you mean Template? (funnel.yaml)",
-        "GenericS3.Buckt is not a setting, did you mean Bucket? (funnel.yaml)",
+        "Kubernetes.Tolerations.Effct is not a setting, did you mean Effect? (funnel.yaml)",
+    ]
+
+
+def test_a_section_may_be_a_list_itself() -> None:
+    found = config("GenericS3: [{Endpoint: 'http://a:1', Key: k, Secret: s}, {endpoint: b}]")
+    entries = found.part(GENERIC).entries
+    assert [(one.endpoint, one.secret.reveal()) for one in entries] == [
+        ("http://a:1", "s"),
+        ("b", ""),
+    ]
+    shown = show(found)["GenericS3"]
+    assert [(one["Endpoint"], one["Secret"]) for one in shown] == [("http://a:1", "***"), ("b", "")]
+    assert config("").part(GENERIC).entries == ()
+    assert refused("GenericS3: [{Buckt: b}]") == [
+        "GenericS3[0].Buckt is not a setting, did you mean Bucket? (funnel.yaml)"
+    ]
+    assert refused("GenericS3: {Bucket: b}") == [
+        "GenericS3 expected a list of sections, as in [{Name: value}] (funnel.yaml)"
     ]
 
 

@@ -9,20 +9,19 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "broker.sh"
 PATIENCE = 60.0
-PORTS = 4
 
 
-def free_ports() -> int:
+def free_ports(count: int) -> int:
     """
-    The first of as many free ports in a row as a broker may need.
+    The first of so many free ports in a row.
 
     Each process of the tests has ports of its own: that of a broker which is away stays free.
     """
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     start = 20_000 + process % 4 * 3_000
-    for first in range(start + os.getpid() % 900, start + 3_000 - PORTS, PORTS):
+    for first in range(start + os.getpid() % 900, start + 3_000 - count, count):
         try:
-            for port in range(first, first + PORTS):
+            for port in range(first, first + count):
                 with socket.socket() as one:
                     one.bind(("127.0.0.1", port))
         except OSError:
@@ -35,11 +34,13 @@ class Broker:
     """One of those that a script knows, by name."""
 
     script = SCRIPT
+    ports = 4
+    """So many in a row."""
 
     def __init__(self, name: str, home: Path) -> None:
         self.name = name
         self.home = home
-        self.port = free_ports()
+        self.port = free_ports(self.ports)
         self.log = home / "broker.log"
 
     @property

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from gcs_server import gcs
+from s3_server import s3
 from stores import Server, running
 
-__all__ = ["gcs"]
+__all__ = ["gcs", "s3"]
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ class Server(Broker):
     """One of those in `scripts/stores`, by name."""
 
     script = SCRIPT
+    ports = 8
 
 
 @contextmanager

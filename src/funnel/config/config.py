@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from funnel.auth import basic
 from funnel.config import accounts
 from funnel.config.known import OWN, root, sections
-from funnel.config.reading import Partial, Reader, build, merged
+from funnel.config.reading import Partial, Reader, merged, section
 from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET
 from funnel.config.sane import problems
 from funnel.config.sections import Logger, Outbound, RPCClient, Server, Top
@@ -88,7 +88,7 @@ def read(sources: Sequence[tuple[str, Tree]]) -> Config:
 
 
 def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence[str]) -> Config:
-    parts = {name: build(cls, given.get(name, Partial()), name) for name, cls in known.items()}
+    parts = {name: section(cls, given.get(name), name) for name, cls in known.items()}
     _refuse(tuple(problems(parts)))
     chosen, more = _chosen(given)
     server, rpc = _as(Server, parts), _as(RPCClient, parts)
@@ -124,7 +124,7 @@ def _as(cls: type[S], parts: Mapping[str, Value]) -> S:
 
 def _chosen(given: Partial) -> tuple[Top, list[str]]:
     """Which adapters are used, and what is said about those that we do not have yet."""
-    top = Top(**{name: value for name, value in given.items() if not isinstance(value, Partial)})
+    top = Top(**{name: value for name, value in given.items() if name in Top.__struct_fields__})
     warnings: list[str] = []
     database = top.database.lower()
     if database in EMBEDDED:

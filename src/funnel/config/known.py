@@ -1,10 +1,10 @@
 """The whole tree of settings: the program's own sections and those of the plugins."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from funnel.config.sections import Logger, Outbound, RPCClient, Server, Top
-from funnel.config.shape import Key, Shape, plain, shape
+from funnel.config.shape import Key, Shape, list_of, plain, shape
 from funnel.core.value import Value
 from funnel.plugins import find, names
 from funnel.service.attendance import RemoteSettings
@@ -36,5 +36,10 @@ def root(sections: Mapping[str, type[Value]]) -> Shape:
     """The top of the tree: its own settings, and each section as a key named like itself."""
     return {
         **shape(Top),
-        **{plain(name): Key(name, name, cls) for name, cls in sections.items()},
+        **{plain(name): Key(name, name, _type(cls)) for name, cls in sections.items()},
     }
+
+
+def _type(cls: type[Value]) -> Any:
+    found = list_of(cls)
+    return found.type if found else cls

@@ -7,7 +7,7 @@ from msgspec import ValidationError
 
 from funnel.config.leaf import Raw, mappings, read_leaf
 from funnel.config.reference import Names, below, lookup
-from funnel.config.shape import Key, Shape, is_section, near, plain, sections_of, shape
+from funnel.config.shape import Key, Shape, is_section, list_of, near, plain, sections_of, shape
 from funnel.core.error import Invalid, Problem
 from funnel.core.value import Value
 
@@ -102,6 +102,13 @@ def merged(parts: Sequence[Partial]) -> Partial:
                 else value
             )
     return result
+
+
+def section(cls: type[Value], given: Any, name: str) -> Value:
+    """The settings of a section at the top. Raises `Invalid`."""
+    if entries := list_of(cls):
+        return cls(*[_built(entries, () if given is None else given, name)])
+    return build(cls, Partial() if given is None else given, name)
 
 
 def build(cls: type[Value], given: Partial, where: str) -> Value:

@@ -53,8 +53,6 @@ NOT_YET: Final[Names] = _names(
         Resources=_names(Defaults=QUANTITIES, Limits=QUANTITIES),
     ),
     LocalStorage=_names("Disabled"),
-    AmazonS3=_names("Disabled", SSE=_names("CustomerKeyFile KMSKey"), AWSConfig=AWS),
-    GenericS3=_names("Disabled Endpoint Key Secret Region Bucket KmsKeyID AccountID"),
     Swift=_names(
         "Disabled UserName Password AuthURL TenantName TenantID RegionName",
         "ChunkSizeBytes MaxRetries",

@@ -61,6 +61,16 @@ def sections_of(annotation: Any) -> type[Value] | None:
     return of if is_section(of) else None
 
 
+def list_of(cls: type[Value]) -> Key | None:
+    """
+    The one setting of a section that is itself a list; None for any other.
+
+    Its class has a single field, which is renamed to nothing.
+    """
+    first, *more = shape(cls).values() or [None]
+    return first if first and not more and not first.display else None
+
+
 def near(name: str, names: Iterable[str]) -> str:
     """A hint to append to an error: the name that was probably meant, or nothing."""
     known = {plain(one): one for one in names}

@@ -9,7 +9,7 @@ from msgspec import json
 from funnel.config.config import Config
 from funnel.config.known import OWN
 from funnel.config.sections import Top
-from funnel.config.shape import Key, is_section, sections_of, shape
+from funnel.config.shape import Key, is_section, list_of, sections_of, shape
 from funnel.core.duration import shown
 from funnel.core.secret import HIDDEN, Secret
 from funnel.core.value import Value
@@ -32,13 +32,15 @@ def show(config: Config) -> dict[str, Any]:
         **{
             name: shown
             for name, part in config.parts.items()
-            if "." not in name and (shown := section_shown(part))
+            if "." not in name and (shown := section_shown(part)) != {}
         },
     }
 
 
-def section_shown(part: Value) -> dict[str, Any]:
+def section_shown(part: Value) -> Any:
     """One section by the names of the settings file."""
+    if entries := list_of(type(part)):
+        return _shown(entries.type, getattr(part, entries.name))
     return {
         key.display: _shown(key.type, getattr(part, name))
         for name, key in _by_name(type(part)).items()

@@ -27,6 +27,7 @@ from funnel.ports.storage import (
     Share,
     Storage,
     Store,
+    Sweeper,
     Transfer,
 )
 
@@ -63,6 +64,7 @@ __all__ = [
     "Sink",
     "Storage",
     "Store",
+    "Sweeper",
     "Tasks",
     "Transfer",
     "unheard",

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, runtime_checkable
 
 from funnel.core.error import Invalid
 from funnel.core.path import Parts, parts
@@ -203,4 +203,17 @@ class Store(Protocol):
 
     async def write(self, url: str, content: Content) -> Object:
         """Whole or not at all; what was begun is taken back where it fails."""
+        ...
+
+
+@runtime_checkable
+class Sweeper(Protocol):
+    """A store or storage where a program that is killed leaves what nobody sees."""
+
+    async def sweep(self, url: str, age: timedelta) -> int:
+        """
+        Remove parts of uploads that began this long ago and have not come to an end.
+
+        Those to this name; to all names below, for one that ends in a slash. How many they were.
+        """
         ...

@@ -1,6 +1,7 @@
 """What is the same for all stores that are not on this machine."""
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Final
 
@@ -8,7 +9,7 @@ from msgspec.structs import replace
 
 from funnel.core.error import Invalid, NotFound
 from funnel.core.url import redacted
-from funnel.ports import Object, Share, Store
+from funnel.ports import Object, Share, Store, Sweeper
 from funnel.storage.content import PART, FileContent
 from funnel.storage.download import BUFFER, Download
 from funnel.storage.group import grouped
@@ -96,6 +97,12 @@ class RemoteStorage:
             if not content.repeatable:
                 return await self._write(url, content, watch)
             return await self._patience.persist(lambda: self._write(url, content, watch), lambda: 0)
+
+    async def sweep(self, url: str, age: timedelta) -> int:
+        """Raises `Invalid` where nothing is left that nobody sees."""
+        if not isinstance(self.store, Sweeper):
+            raise Invalid(f"nothing is left behind at {redacted(url)} that could be swept")
+        return await self.store.sweep(url, age)
 
     async def _stat(self, url: str) -> Object:
         return await self._patience.persist(lambda: self._stat_once(url), lambda: 0)

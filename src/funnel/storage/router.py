@@ -1,11 +1,13 @@
 """Many storages behind one: the first that takes the URL."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
 from funnel.core.error import Invalid
-from funnel.ports import Object, Share, Storage
+from funnel.core.url import redacted
+from funnel.ports import Object, Share, Storage, Sweeper
 
 
 class Router:
@@ -37,6 +39,13 @@ class Router:
 
     async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
         return await self._for(url).put(source, url, share)
+
+    async def sweep(self, url: str, age: timedelta) -> int:
+        """Raises `Invalid` where nothing is left that nobody sees."""
+        storage = self._for(url)
+        if not isinstance(storage, Sweeper):
+            raise Invalid(f"nothing is left behind at {redacted(url)} that could be swept")
+        return await storage.sweep(url, age)
 
     def _for(self, url: str) -> Storage:
         for one in self._storages:

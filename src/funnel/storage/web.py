@@ -78,7 +78,8 @@ def heard(url: str, deed: str, check: str = "") -> Generator[None]:
 
 async def pieces_of(answer: aiohttp.ClientResponse, url: str) -> AsyncIterator[bytes]:
     """The content of an answer, as it comes."""
-    coming = answer.content.iter_chunked(PIECE)
+    # Whatever has gathered costs less than pieces of one size.
+    coming = answer.content.iter_any()
     while True:
         with heard(url, "reading"):
             try:

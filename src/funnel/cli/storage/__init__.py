@@ -26,6 +26,7 @@ storage = LazyGroup(
         "get": Lazy("funnel.cli.storage.get:get", "Copy a file or directory to this machine."),
         "put": Lazy("funnel.cli.storage.put:put", "Copy a file or directory to a URL."),
         "copy": Lazy("funnel.cli.storage.copy:copy", "Copy from one URL to another."),
+        "sweep": Lazy("funnel.cli.storage.sweep:sweep", "Remove what broken uploads left."),
         "stat-task": Lazy("funnel.cli.storage.stat_task:stat_task", "Look at a task's files."),
     },
 )

@@ -1,0 +1,27 @@
+"""Stores with their connections, which are loaded when the first URL comes."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import aiohttp
+
+from funnel.net.web import session
+from funnel.ports import Clock
+from funnel.storage.s3.bucket import CONNECT, LONG
+from funnel.storage.s3.doors import AmazonDoors, GenericDoors
+from funnel.storage.s3.settings import AmazonSettings, Entry
+from funnel.storage.s3.store import S3Store
+
+
+def amazon(settings: AmazonSettings, now: Clock, stack: AsyncExitStack) -> S3Store:
+    return S3Store(AmazonDoors(settings, _web(stack), now), now)
+
+
+def generic(entries: Sequence[Entry], now: Clock, stack: AsyncExitStack) -> S3Store:
+    return S3Store(GenericDoors(entries, _web(stack), now), now)
+
+
+def _web(stack: AsyncExitStack) -> aiohttp.ClientSession:
+    web = session(connect=CONNECT, silence=LONG)
+    stack.push_async_callback(web.close)
+    return web

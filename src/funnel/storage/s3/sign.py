@@ -1,0 +1,101 @@
+"""Amazon's signature, version 4, in the headers of a request."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+from urllib.parse import quote
+
+from funnel.core.secret import Secret
+
+UNRESERVED: Final = "-_.~"
+NOTHING: Final = hashlib.sha256().hexdigest()
+"""Of an empty body."""
+
+
+NO_SECRET: Final = Secret()
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What opens a store, until then."""
+
+    key: str
+    secret: Secret
+    token: Secret = NO_SECRET
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`path` is quoted already; `body` is the hexadecimal SHA-256 of the body."""
+
+    method: str
+    host: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: str = NOTHING
+
+
+def quoted(path: str) -> str:
+    return quote(path, safe=f"/{UNRESERVED}", errors="surrogateescape")
+
+
+def queried(query: Mapping[str, str]) -> str:
+    """
+    In the order and with the quotes that are signed.
+
+    >>> queried({"uploads": "", "prefix": "a b/ü"})
+    'prefix=a%20b%2F%C3%BC&uploads='
+    """
+    pairs = sorted((_quoted(name), _quoted(value)) for name, value in query.items())
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def signed(request: Request, keys: Keys, region: str, now: datetime) -> dict[str, str]:
+    """The headers of the request, with those that say who sends it."""
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    headers = {**request.headers, "x-amz-date": stamp, "x-amz-content-sha256": request.body}
+    if keys.token:
+        headers["x-amz-security-token"] = keys.token.reveal()
+    counted = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
+    counted = {"host": request.host, **_of_amazon(counted)}
+    names = ";".join(sorted(counted))
+    lines = (
+        request.method,
+        request.path,
+        queried(request.query),
+        *(f"{name}:{counted[name]}" for name in sorted(counted)),
+        "",
+        names,
+        request.body,
+    )
+    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
+    signature = hmac.new(_key(keys.secret, stamp[:8], region), text.encode(), "sha256").hexdigest()
+    headers["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={keys.key}/{scope}, SignedHeaders={names},"
+        f" Signature={signature}"
+    )
+    return headers
+
+
+def _of_amazon(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.startswith("x-amz-")}
+
+
+@lru_cache(maxsize=64)
+def _key(secret: Secret, day: str, region: str) -> bytes:
+    key = f"AWS4{secret.reveal()}".encode()
+    for part in (day, region, "s3", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe=UNRESERVED, errors="surrogateescape")

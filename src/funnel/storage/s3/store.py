@@ -1,0 +1,185 @@
+"""Objects at `s3://`: moves bytes; what all remote stores have in common is done around it."""
+
+import logging
+from base64 import b64decode
+from binascii import Error as Malformed
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+import aiohttp
+
+from funnel.core.error import FunnelError, Invalid, NotFound
+from funnel.core.url import redacted
+from funnel.ports import Clock, Content, Object, Reading
+from funnel.storage.content import PART
+from funnel.storage.s3.address import Address, named
+from funnel.storage.s3.answers import Page
+from funnel.storage.s3.bucket import Bucket, Call
+from funnel.storage.s3.upload import Upload, sweep
+from funnel.storage.web import date_of, pieces_of
+
+log = logging.getLogger(__name__)
+
+MD5: Final = 32
+"""Digits."""
+ENCRYPTION: Final = "x-amz-server-side-encryption"
+SUMS: Final = ("sha256", "sha1")
+
+
+class Doors(Protocol):
+    """Which bucket a URL means, and how it is reached."""
+
+    async def bucket(self, url: str) -> tuple[Bucket, Address]:
+        """Raises `Invalid` for a URL that means none."""
+        ...
+
+
+class S3Store:
+    """Answers `ports.Store`, but for `takes`."""
+
+    def __init__(self, doors: Doors, now: Clock) -> None:
+        self._doors = doors
+        self._now = now
+
+    async def stat(self, url: str) -> Object:
+        bucket, address = await self._existing(url)
+        call = Call(url=url, deed="looking", method="HEAD", key=address.key)
+        async with self._found(bucket, call) as response:
+            return _described(url, response)
+
+    async def list_objects(self, url: str) -> AsyncIterator[Object]:
+        bucket, address = await self._doors.bucket(url)
+        query = {"list-type": "2", "prefix": address.key}
+        while True:
+            call = Call(url=url, deed="listing", method="GET", query=query)
+            page = Page(await bucket.content(call), "Contents")
+            for one in page.things:
+                yield _listed(url, address.key, one)
+            query["continuation-token"] = page.said.get("NextContinuationToken", "")
+            if page.said.get("IsTruncated") != "true" or not query["continuation-token"]:
+                return
+
+    @asynccontextmanager
+    async def read(
+        self, url: str, start: int, end: int | None, etag: str
+    ) -> AsyncGenerator[Reading]:
+        del etag
+        bucket, address = await self._existing(url)
+        whole = start == 0 and end is None
+        wanted = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        call = Call(
+            url=url,
+            deed="reading",
+            method="GET",
+            key=address.key,
+            headers=wanted,
+            brief=False,
+        )
+        async with self._found(bucket, call) as response:
+            begins = start if response.status == 206 else 0
+            yield Reading(
+                found=_described(url, response),
+                start=begins,
+                pieces=pieces_of(response, url),
+            )
+
+    async def write(self, url: str, content: Content) -> Object:
+        bucket, address = await self._doors.bucket(url)
+        named(url, address)
+        if 0 <= content.size <= 2 * PART:
+            body = await content.whole()
+            call = Call(
+                url=url,
+                deed="storing",
+                method="PUT",
+                key=address.key,
+                headers=bucket.terms.writing,
+                body=body,
+                brief=False,
+            )
+            async with bucket.ask(call) as response:
+                return Object(url, len(body), etag=response.headers.get("ETag", ""))
+        await self._clear(bucket, address.key, url)
+        etag = await Upload(bucket, address.key, url).send(content)
+        return Object(url, max(content.size, 0), etag=etag)
+
+    async def sweep(self, url: str, age: timedelta) -> int:
+        """Remove what uploads that were broken off left; how many they were."""
+        bucket, address = await self._doors.bucket(url)
+        return await sweep(bucket, address.key, url, self._now, age)
+
+    async def _existing(self, url: str) -> tuple[Bucket, Address]:
+        """No file has the name of a directory."""
+        bucket, address = await self._doors.bucket(url)
+        if not address.key or address.key.endswith("/"):
+            raise NotFound(f"{redacted(url)} is no file")
+        return bucket, address
+
+    @asynccontextmanager
+    async def _found(self, bucket: Bucket, call: Call) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """Objects may have been stored without the key that we have for the others."""
+        async with AsyncExitStack() as stack:
+            more = {**call.headers, **bucket.terms.reading}
+            try:
+                keyed = bucket.ask(replace(call, headers=more))
+                response = await stack.enter_async_context(keyed)
+            except Invalid:
+                if not bucket.terms.reading:
+                    raise
+                response = await stack.enter_async_context(bucket.ask(call))
+            yield response
+
+    async def _clear(self, bucket: Bucket, key: str, url: str) -> None:
+        """What an earlier upload of ours to this key left; not everybody may look for it."""
+        try:
+            count = await sweep(bucket, key, url, self._now)
+        except FunnelError as error:
+            log.debug("%s", error)
+        else:
+            if count:
+                log.info("removed what %d broken uploads to %s left", count, redacted(url))
+
+
+def _described(url: str, response: aiohttp.ClientResponse) -> Object:
+    headers = response.headers
+    total = headers.get("Content-Range", "").rpartition("/")[2]
+    size = total if total.isdecimal() else headers.get("Content-Length", "-1")
+    return Object(
+        url,
+        int(size),
+        etag=headers.get("ETag", ""),
+        last_modified=date_of(headers.get("Last-Modified", "")),
+        checksums=_checksums(headers),
+    )
+
+
+def _checksums(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Of the whole object, which those of several parts are not."""
+    found: dict[str, str] = {}
+    tag = headers.get("ETag", "").strip('"').lower()
+    sealed = headers.get(ENCRYPTION, "").startswith("aws:kms")
+    sealed = sealed or f"{ENCRYPTION}-customer-algorithm" in headers
+    if len(tag) == MD5 and not sealed and not set(tag) - set("0123456789abcdef"):
+        found["md5"] = tag
+    for name in SUMS:
+        value = headers.get(f"x-amz-checksum-{name}", "")
+        if value and headers.get("x-amz-checksum-type", "") != "COMPOSITE" and "-" not in value:
+            try:
+                found[name] = b64decode(value, validate=True).hex()
+            except Malformed:
+                continue
+    return found
+
+
+def _listed(url: str, prefix: str, one: Mapping[str, str]) -> Object:
+    modified = one.get("LastModified", "")
+    return Object(
+        url,
+        int(one.get("Size") or 0),
+        one.get("Key", "").removeprefix(prefix),
+        etag=one.get("ETag", ""),
+        last_modified=datetime.fromisoformat(modified).astimezone(UTC) if modified else None,
+    )

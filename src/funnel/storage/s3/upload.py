@@ -1,0 +1,202 @@
+"""Large files in parts: all of them, or none that stays."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Final
+
+from funnel.core.backoff import delays
+from funnel.core.error import FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.url import redacted
+from funnel.net.jitter import chance, jittered
+from funnel.ports import Clock, Content
+from funnel.storage.content import PART
+from funnel.storage.s3.answers import Page, element
+from funnel.storage.s3.bucket import Bucket, Call
+from funnel.storage.s3.failure import answer_of
+from funnel.storage.web import heard
+
+log = logging.getLogger(__name__)
+
+MOST: Final = 10_000
+"""Parts of one upload."""
+TRIES: Final = 4
+"""Of one part; then the whole upload has failed, and may be tried again."""
+STALE: Final = timedelta(days=1)
+"""An upload that began earlier has been left by who began it."""
+PATIENCE: Final = 30.0
+"""Seconds for the store to forget an upload."""
+MEBIBYTE: Final = 1 << 20
+
+
+class Upload:
+    """Of one file to one key, once, on behalf of `url`."""
+
+    def __init__(self, bucket: Bucket, key: str, url: str) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._url = url
+        self._id = ""
+
+    async def send(self, content: Content) -> str:
+        """The ETag. Where it fails or is cancelled, the store forgets what has come."""
+        beginning = asyncio.create_task(self._begin())
+        try:
+            await asyncio.shield(beginning)
+            return await self._complete(await self._parts(content))
+        except BaseException:
+            await asyncio.shield(asyncio.create_task(self._forget(beginning)))
+            raise
+
+    async def _begin(self) -> None:
+        call = Call(
+            url=self._url,
+            deed="storing",
+            method="POST",
+            key=self._key,
+            query={"uploads": ""},
+            headers=self._bucket.terms.writing,
+        )
+        self._id = element("UploadId", await self._bucket.text(call))
+        if not self._id:
+            raise Unavailable(f"{redacted(self._url)}: the store began no upload")
+
+    async def _parts(self, content: Content) -> list[str]:
+        """Their ETags in order; so many at once as the content says, and one is read meanwhile."""
+        size = max(PART, -(-content.size // MOST // MEBIBYTE + 1) * MEBIBYTE)
+        room = asyncio.Semaphore(max(1, content.abreast * PART // size))
+        sending: list[asyncio.Task[str]] = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for piece in _one_at_least(content.pieces(size)):
+                    await room.acquire()
+                    task = group.create_task(self._part(len(sending) + 1, piece))
+                    task.add_done_callback(lambda _: room.release())
+                    sending.append(task)
+                    if len(sending) > MOST:
+                        raise Invalid(f"{redacted(self._url)}: it has more than {MOST} parts")
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [one.result() for one in sending]
+
+    async def _part(self, number: int, piece: bytes) -> str:
+        call = Call(
+            url=self._url,
+            deed=f"storing part {number}",
+            method="PUT",
+            key=self._key,
+            query={"partNumber": str(number), "uploadId": self._id},
+            headers=self._bucket.terms.reading,
+            body=piece,
+            brief=False,
+        )
+        tag, _ = await self._tried(call)
+        return tag
+
+    async def _complete(self, tags: list[str]) -> str:
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag, quote=False)}</ETag></Part>"
+            for number, tag in enumerate(tags, 1)
+        )
+        call = Call(
+            url=self._url,
+            deed="storing",
+            method="POST",
+            key=self._key,
+            query={"uploadId": self._id},
+            body=f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode(),
+            brief=False,
+        )
+        _, text = await self._tried(call)
+        # A store may find out what is wrong after it has begun to answer.
+        if "<Error>" in text:
+            answer = answer_of(500, text)
+            raise self._bucket.failure(call, answer)
+        return element("ETag", text)
+
+    async def _tried(self, call: Call) -> tuple[str, str]:
+        """The ETag and the text of the answer, which may take some tries: much is done by now."""
+        pauses = delays(first=0.5, most=10.0)
+        for left in reversed(range(TRIES)):
+            try:
+                async with self._bucket.ask(call) as response:
+                    with heard(call.url, call.deed):
+                        return response.headers.get("ETag", ""), await response.text()
+            except Unavailable as error:
+                if not left:
+                    raise
+                await asyncio.sleep(max(error.retry_after, jittered(next(pauses), chance())))
+        raise AssertionError
+
+    async def _forget(self, beginning: "asyncio.Task[None]") -> None:
+        """Who is cancelled waits for it, but not for long."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wait([beginning])
+                if self._id:
+                    await forget(self._bucket, self._key, self._id, self._url)
+        except (FunnelError, TimeoutError) as error:
+            log.warning(
+                "parts of an upload stay until they are swept: %s", error or redacted(self._url)
+            )
+
+
+async def forget(bucket: Bucket, key: str, upload: str, url: str) -> None:
+    """Tries for a while: what stays costs money, and nobody sees it."""
+    call = Call(url=url, deed="sweeping", method="DELETE", key=key, query={"uploadId": upload})
+    for pause in (0.5, 2.0, 0.0):
+        try:
+            await bucket.text(call)
+        except NotFound:
+            return
+        except Unavailable:
+            if not pause:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return
+
+
+async def sweep(bucket: Bucket, key: str, url: str, now: Clock, age: timedelta = STALE) -> int:
+    """
+    Have the store forget uploads that began this long ago and have not come to an end.
+
+    Of this key; of all keys below, for one that is empty or ends in a slash. How many they were.
+    """
+    count, before = 0, now() - age
+    async for found, upload, begun in _unfinished(bucket, key, url):
+        is_meant = found == key or key.endswith("/") or not key
+        if is_meant and begun <= before:
+            await forget(bucket, found, upload, url)
+            count += 1
+    return count
+
+
+async def _unfinished(
+    bucket: Bucket, prefix: str, url: str
+) -> AsyncIterator[tuple[str, str, datetime]]:
+    query = {"uploads": "", "prefix": prefix}
+    while True:
+        call = Call(url=url, deed="sweeping", method="GET", query=query)
+        page = Page(await bucket.content(call), "Upload")
+        for one in page.things:
+            begun = datetime.fromisoformat(one.get("Initiated", "1970-01-01T00:00:00Z"))
+            yield one.get("Key", ""), one.get("UploadId", ""), begun.astimezone(UTC)
+        if page.said.get("IsTruncated") != "true":
+            return
+        query |= {
+            "key-marker": page.said.get("NextKeyMarker", ""),
+            "upload-id-marker": page.said.get("NextUploadIdMarker", ""),
+        }
+
+
+async def _one_at_least(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """An upload needs a part, though the file be empty."""
+    empty = True
+    async for piece in pieces:
+        empty = False
+        yield piece
+    if empty:
+        yield b""
