@@ -42,6 +42,7 @@ from funnel.service.tasks import TaskService
 from funnel.service.watch import Watch
 from funnel.service.worker import Worker
 from funnel.storage.router import Router
+from funnel.storage.router import opened as storages
 
 log = logging.getLogger(__name__)
 
@@ -135,8 +136,7 @@ class Opening:
         return Callers([one for one in opened if one], tokens, pace)
 
     async def storage(self) -> Router:
-        opened: list[Storage] = [await self.open("storage", name) for name in names("storage")]
-        return Router(opened)
+        return await self._stack.enter_async_context(storages(self._config.part, self.host))
 
     async def worker(self, tasks: Any, storage: Storage) -> tuple[Worker, Runtime]:
         runtime: Runtime = await self.open("runtime", self._config.runtime)

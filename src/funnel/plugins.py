@@ -11,12 +11,17 @@ from typing import Any, Generic, TypeVar
 from funnel.core.error import Invalid
 from funnel.core.reach import Reach
 from funnel.core.task import TaskId
+from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.metrics import Metrics
-from funnel.ports import Clock, Tasks
+from funnel.ports import Clock, Store, Tasks
 
 S = TypeVar("S", bound=Value)
 T = TypeVar("T")
+
+
+def no_store(url: str) -> Store:
+    raise Invalid(f"there is no store for {redacted(url)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,8 @@ class Host:
     """Files and directories of our own, which no task may name."""
     reach: Reach = field(default_factory=Reach)
     """Where requests to URLs that users name may go."""
+    store: Callable[[str], Store] = no_store
+    """That of a URL, for storages which lead to others."""
     tasks: Tasks | None = None
     run_attempt: Callable[[TaskId, int], Awaitable[None]] | None = None
     """Runs one attempt, given its fence, in this process; for backends that work here."""

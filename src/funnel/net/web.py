@@ -4,7 +4,7 @@ import base64
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -104,6 +104,17 @@ class Web:
                     return
             target = self._judged(_onward(target, where))
         raise Invalid(f"{redacted(url)} leads on and on: more than {MOST} redirects")
+
+    def showing(self, headers: Mapping[str, str], url: URL) -> "Web":
+        """The same, which shows these to the host of the URL, and to no other."""
+
+        def origins(target: URL) -> Terms:
+            terms = self._origins(target)
+            if target.origin() != url.origin():
+                return terms
+            return replace(terms, headers={**terms.headers, **headers})
+
+        return Web(self._session, self._reach, origins)
 
     def _judged(self, url: URL) -> URL:
         """Addresses are not asked for, so those that are written are judged here."""

@@ -17,7 +17,7 @@ from funnel.net.web import Terms, basic
 class WebHost(Value, kw_only=True, rename={"ca_file": "CAFile"}):
     """One host, and what is shown to it alone."""
 
-    host: str
+    host: str = ""
     """As in example.org, or example.org:8443 where the port is not that of the scheme."""
     user: str = ""
     password: Secret = Secret()
@@ -57,6 +57,8 @@ class Hosts:
 def _read(hosts: tuple[WebHost, ...], setting: str) -> dict[str, tuple[WebHost, Terms]]:
     found: dict[str, tuple[WebHost, Terms]] = {}
     for one in hosts:
+        if not one.host:
+            raise Unavailable(f"{setting} has an entry without its Host; name it")
         try:
             found[one.host.lower()] = one, _terms(one)
         except (OSError, ValueError) as error:

@@ -58,6 +58,11 @@ class HttpStore:
     def takes(self, url: str) -> bool:
         return url.partition("://")[0].lower() in self._schemes
 
+    def showing(self, headers: Mapping[str, str], url: str) -> "HttpStore":
+        """The same, which shows these to the host of the URL, and to no other."""
+        web = self._web.showing(headers, parsed(url))
+        return HttpStore(web, self._hosts, schemes=self._schemes, uploads=self._uploads)
+
     async def stat(self, url: str) -> Object:
         with heard(url, "looking", CHECK):
             async with self._web.answered("HEAD", url, {}) as answer:

@@ -1,13 +1,17 @@
 """Many storages behind one: the first that takes the URL."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from funnel.core.error import Invalid
 from funnel.core.url import redacted
-from funnel.ports import Object, Share, Storage, Sweeper
+from funnel.plugins import Host, Plugin, find, names
+from funnel.ports import Object, Share, Storage, Store, Sweeper
+from funnel.storage.remote import RemoteStorage
 
 
 class Router:
@@ -47,6 +51,13 @@ class Router:
             raise Invalid(f"nothing is left behind at {redacted(url)} that could be swept")
         return await storage.sweep(url, age)
 
+    def store(self, url: str) -> Store:
+        """What moves the bytes of a URL that is not on this machine. Raises `Invalid`."""
+        storage = self._for(url)
+        if not isinstance(storage, RemoteStorage):
+            raise Invalid(f"{redacted(url)} is in no remote store")
+        return storage.store
+
     def _for(self, url: str) -> Storage:
         for one in self._storages:
             if one.takes(url):
@@ -57,3 +68,17 @@ class Router:
             f"no storage takes {shape}; write an absolute path, or the URL of a storage that the"
             " settings have"
         )
+
+
+@asynccontextmanager
+async def opened(
+    settings: Callable[[Plugin[Any, Storage]], Any], host: Host
+) -> AsyncGenerator[Router]:
+    """All storages that are installed. Some lead to others, and are given all of them."""
+    storages = list[Storage]()
+    router = Router(storages)
+    host = replace(host, store=router.store)
+    async with AsyncExitStack() as stack:
+        for plugin in (find("storage", name) for name in names("storage")):
+            storages.append(await stack.enter_async_context(plugin.make(settings(plugin), host)))
+        yield router

@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -12,8 +11,8 @@ import click
 from funnel.cli.settings import loaded
 from funnel.config import Config
 from funnel.net.clock import now
-from funnel.plugins import Host, find, names
-from funnel.storage.router import Router
+from funnel.plugins import Host
+from funnel.storage.router import Router, opened
 
 T = TypeVar("T")
 
@@ -41,15 +40,6 @@ async def _with_storage(config: Config, deed: Callable[[Router], Awaitable[T]]) 
 
 
 async def _deed(config: Config, deed: Callable[[Router], Awaitable[T]]) -> T:
-    async with _opened(config) as storage:
-        return await deed(storage)
-
-
-@asynccontextmanager
-async def _opened(config: Config) -> AsyncGenerator[Router]:
     host = Host(now=now, deployment="", reach=config.outbound.reach)
-    async with AsyncExitStack() as stack:
-        plugins = [find("storage", name) for name in names("storage")]
-        yield Router(
-            [await stack.enter_async_context(one.make(config.part(one), host)) for one in plugins]
-        )
+    async with opened(config.part, host) as storage:
+        return await deed(storage)
