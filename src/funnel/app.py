@@ -150,6 +150,7 @@ class Opening:
             hostname=socket.gethostname(),
             deployment=self.host.deployment,
             database=database_of(self._config),
+            access=self._config.storage_access.known,
             now=now,
             metrics=self.host.metrics,
         )
@@ -195,7 +196,14 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
         opening.host = replace(opening.host, tasks=database, run_attempt=watch.gated(worker.run))
         backend: Backend = await opening.open("compute", config.compute)
         known = backend.parameters
-        submit = Submit(database, queue=config.compute, parameters=known, new_id=ids(now), now=now)
+        submit = Submit(
+            database,
+            queue=config.compute,
+            parameters=known,
+            new_id=ids(now),
+            now=now,
+            access=config.storage_access.known,
+        )
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
         attendance = _attendance(config, database, tokens)
         foreign = partial(is_foreign, worker)

@@ -14,6 +14,7 @@ from funnel.api.listen import Door
 from funnel.api.settings import Connections, Limits
 from funnel.core.access import ForeignTask, TaskAccess
 from funnel.core.info import TES_TYPE, Organization, ServiceInfo
+from funnel.core.storageaccess import NO_RULES, StorageRules
 from funnel.metrics import Metrics
 from funnel.ports import Database, unheard
 from funnel.service.callers import Callers
@@ -60,10 +61,16 @@ def tasks_of(
     database: Database,
     access: TaskAccess = TaskAccess.ALL,
     foreign: ForeignTask = ForeignTask.NOT_FOUND,
+    storage: StorageRules = NO_RULES,
 ) -> TaskService:
     parameters = frozenset({"vmsize", "max_attempts", "retry_on"})
     submit = Submit(
-        database, queue="local", parameters=parameters, new_id=new_id, now=lambda: EPOCH
+        database,
+        queue="local",
+        parameters=parameters,
+        new_id=new_id,
+        now=lambda: EPOCH,
+        access=storage,
     )
     return TaskService(submit, database, access, foreign)
 

@@ -88,8 +88,11 @@ async def channel(of: GrpcDoor) -> AsyncGenerator[Channel]:
 
 
 @asynccontextmanager
-async def both_doors(database: Database) -> AsyncGenerator[Both]:
-    async with http_client(http_door(database)) as http, channel(door(database)) as opened:
+async def both_doors(database: Database, tasks: TaskService | None = None) -> AsyncGenerator[Both]:
+    async with (
+        http_client(http_door(database, tasks=tasks)) as http,
+        channel(door(database, tasks=tasks)) as opened,
+    ):
         yield Both(http, TaskServiceStub(opened))
 
 

@@ -27,8 +27,9 @@ from funnel.runtime.docker import PLUGIN
 from funnel.runtime.settings import Settings
 from funnel.service.budget import Budget
 from funnel.service.executor import Bench, Run
+from funnel.service.settings import WorkerSettings
 from funnel.service.solo import Solo
-from funnel.service.worker import Worker, WorkerSettings
+from funnel.service.worker import Worker
 from funnel.storage.local import LocalStorage
 from funnel.storage.router import Router
 from funnel.testing.build import EPOCH

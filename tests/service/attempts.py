@@ -14,6 +14,7 @@ from funnel.core.event import Accepted, Batch, StateChanged
 from funnel.core.fold import Progress
 from funnel.core.query import View
 from funnel.core.state import State
+from funnel.core.storageaccess import NO_RULES
 from funnel.core.task import Executor, Task, TaskId
 from funnel.database.sqlite import PLUGIN, Settings, SqliteDatabase
 from funnel.metrics import Metrics
@@ -21,7 +22,8 @@ from funnel.plugins import Host
 from funnel.ports import Record, Runtime, Storage
 from funnel.runtime.fake import Inside
 from funnel.service.budget import Budget
-from funnel.service.worker import Worker, WorkerSettings
+from funnel.service.settings import WorkerSettings
+from funnel.service.worker import Worker
 from funnel.storage.local import LocalStorage
 from funnel.storage.router import Router
 from funnel.testing.build import EPOCH, EVERYONE, created, new_id
@@ -101,6 +103,7 @@ class Bench:
         self.settings: dict[str, Any] = {"log_update_rate": timedelta(milliseconds=10)}
         self.tasks: Record = database
         self.new_id = new_id
+        self.access = NO_RULES
 
     def worker(self) -> Worker:
         return Worker(
@@ -113,6 +116,7 @@ class Bench:
             ),
             hostname="here",
             deployment=HOST.deployment,
+            access=self.access,
             now=lambda: EPOCH,
             metrics=Metrics(),
         )

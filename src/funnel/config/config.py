@@ -12,7 +12,7 @@ from funnel.config.known import OWN, root, sections
 from funnel.config.reading import Partial, Reader, merged, section
 from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET
 from funnel.config.sane import problems
-from funnel.config.sections import Logger, Outbound, RPCClient, Server, Top
+from funnel.config.sections import Logger, Outbound, RPCClient, Server, StorageAccess, Top
 from funnel.config.shape import near
 from funnel.config.sources import Flags, Tree, from_environment, from_file, from_flags
 from funnel.core.error import Invalid, Problem
@@ -20,7 +20,7 @@ from funnel.core.value import Value
 from funnel.plugins import Plugin, names
 from funnel.service.attendance import RemoteSettings
 from funnel.service.feed import Start
-from funnel.service.worker import WorkerSettings
+from funnel.service.settings import WorkerSettings
 
 S = TypeVar("S", bound=Value)
 
@@ -39,6 +39,7 @@ class Config(Value, kw_only=True):
     worker: WorkerSettings
     remote_workers: RemoteSettings
     outbound: Outbound
+    storage_access: StorageAccess
     parts: Mapping[str, Value]
     warnings: tuple[str, ...] = ()
     """What was asked for and cannot be done yet."""
@@ -107,6 +108,7 @@ def _config(given: Partial, known: Mapping[str, type[Value]], warnings: Sequence
         worker=_as(WorkerSettings, parts),
         remote_workers=_as(RemoteSettings, parts),
         outbound=_as(Outbound, parts),
+        storage_access=_as(StorageAccess, parts),
         parts={
             **{name: part for name, part in parts.items() if name not in OWN},
             "Server.BasicAuth": basic.Settings(server.basic_auth),

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from funnel.config.sections import Logger, Outbound, RPCClient, Server, Top
+from funnel.config.sections import Logger, Outbound, RPCClient, Server, StorageAccess, Top
 from funnel.config.shape import Key, Shape, list_of, plain, shape
 from funnel.core.value import Value
 from funnel.plugins import find, names
 from funnel.service.attendance import RemoteSettings
-from funnel.service.worker import WorkerSettings
+from funnel.service.settings import WorkerSettings
 
 KINDS: Final = ("database", "compute", "runtime", "storage", "identity", "sink")
 
@@ -19,6 +19,7 @@ OWN: Final[Mapping[str, type[Value]]] = {
     "Worker": WorkerSettings,
     "RemoteWorkers": RemoteSettings,
     "Outbound": Outbound,
+    "StorageAccess": StorageAccess,
 }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from funnel.config import accounts
 from funnel.config.sections import Server
 from funnel.config.shape import shape
-from funnel.core.error import Problem
+from funnel.core.error import Invalid, Problem
+from funnel.core.storageaccess import prefix_of
 from funnel.core.value import Value
 
 NOTHING = timedelta(0)
@@ -27,6 +28,7 @@ def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
     yield from _places(parts)
     yield from _slots(parts.get("Local"))
     yield from _networks(parts["Outbound"])
+    yield from _access(parts["StorageAccess"])
     if isinstance(server := parts["Server"], Server):
         yield from accounts.problems(server)
 
@@ -111,6 +113,19 @@ def _networks(outbound: Any) -> Iterator[Problem]:
                 ip_network(one)
             except ValueError as error:
                 yield Problem(f"Outbound.{_camel(name)}", f"has no network: {error}")
+
+
+def _access(access: Any) -> Iterator[Problem]:
+    for at, one in enumerate(access.rules):
+        setting = f"StorageAccess.Rules[{at}]"
+        if not one.users:
+            yield Problem(f"{setting}.Users", 'names nobody; everybody is ["*"]')
+        for name in ("read", "write"):
+            for url in getattr(one, name):
+                try:
+                    prefix_of(url)
+                except Invalid as error:
+                    yield Problem(f"{setting}.{_camel(name)}", f"has no place: {error}")
 
 
 def _camel(name: str) -> str:

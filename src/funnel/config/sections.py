@@ -11,6 +11,7 @@ from funnel.config.shape import display
 from funnel.core.access import ForeignTask, TaskAccess
 from funnel.core.reach import Reach, networks
 from funnel.core.secret import Secret
+from funnel.core.storageaccess import Rule, StorageRules, prefix_of
 from funnel.core.value import Amount, Some, Value
 from funnel.service.feed import Start
 
@@ -173,3 +174,32 @@ class Outbound(Value, kw_only=True, rename=display):
             only_hosts=self.only_hosts,
             denied_hosts=self.denied_hosts,
         )
+
+
+class StorageRule(Value, kw_only=True, rename=display):
+    """What some users may do."""
+
+    users: tuple[str, ...] = ()
+    """By their names; `*` is everybody."""
+    read: tuple[str, ...] = ()
+    """URLs below which inputs may be, as in s3://lab/ann/ or https://*.example.org/."""
+    write: tuple[str, ...] = ()
+    """URLs below which outputs may be stored."""
+
+    @property
+    def rule(self) -> Rule:
+        """Raises `Invalid`."""
+        read, write = (tuple(map(prefix_of, one)) for one in (self.read, self.write))
+        return Rule(users=frozenset(self.users), read=read, write=write)
+
+
+class StorageAccess(Value, kw_only=True, rename=display):
+    """Which buckets, hosts and directories whose tasks may reach, of those that stores have."""
+
+    rules: tuple[StorageRule, ...] = ()
+    """None: tasks may name all that the stores have. Else what no rule allows is denied."""
+
+    @property
+    def known(self) -> StorageRules:
+        """Raises `Invalid`."""
+        return StorageRules(tuple(one.rule for one in self.rules))

@@ -25,6 +25,7 @@ def show(config: Config) -> dict[str, Any]:
         config.worker,
         config.remote_workers,
         config.outbound,
+        config.storage_access,
     )
     return {
         **{name: _plain(value) for name, value in top.items()},

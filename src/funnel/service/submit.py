@@ -9,6 +9,7 @@ from funnel.core.error import Invalid, InvalidTransition, Problem
 from funnel.core.event import Batch, Created, Level, Logged, StateChanged
 from funnel.core.query import Scope, View
 from funnel.core.state import State
+from funnel.core.storageaccess import NO_RULES, StorageRules, demand_all
 from funnel.core.task import Resources, Spec, TaskId
 from funnel.core.validate import check
 from funnel.ports import Clock, Tasks
@@ -25,16 +26,23 @@ class Submit:
         parameters: frozenset[str],
         new_id: Callable[[], TaskId],
         now: Clock,
+        access: StorageRules = NO_RULES,
     ) -> None:
         self._tasks = tasks
         self._queue = queue
         self._parameters = parameters
         self._new_id = new_id
         self._now = now
+        self._access = access
 
     async def create(self, spec: Spec, *, owner: str, key: str = "") -> TaskId:
-        """The id, as soon as the task is on disk. Raises `Invalid`, `Conflict`, `Busy`."""
+        """
+        The id, as soon as the task is on disk.
+
+        Raises `Invalid`, `Conflict`, `Busy`, and `Denied` for files that the owner may not reach.
+        """
         check(spec)
+        demand_all(self._access, owner, spec)
         unknown = _unknown(spec.resources, self._parameters)
         if unknown and spec.resources.backend_parameters_strict:
             raise _not_supported(unknown)

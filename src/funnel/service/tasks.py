@@ -58,7 +58,11 @@ class TaskService:
     async def create(self, spec: Spec, caller: Caller, *, key: str = "") -> TaskId:
         """The id, as soon as the task is on disk. Raises `Invalid`, `Conflict`, `Busy`."""
         demand(caller, Operation.CREATE_TASK)
-        return await self._submit.create(spec, owner=caller.name, key=key)
+        try:
+            return await self._submit.create(spec, owner=caller.name, key=key)
+        except Denied as error:
+            audit("refused a task", user=caller.name, why=error)
+            raise
 
     async def get(self, task_id: TaskId, view: View, caller: Caller) -> Task:
         """Raises `NotFound` for a task that is absent or somebody else's, alike."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from dataclasses import replace as replace_field
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -37,20 +38,21 @@ from funnel.core.outcome import (
 from funnel.core.plan import Plan, is_without_files
 from funnel.core.slots import GB
 from funnel.core.state import State, is_final
+from funnel.core.storageaccess import NO_RULES, StorageRules
 from funnel.core.task import ExecutorLog, Task, TaskId, TaskLog
 from funnel.core.usage import PUBLISHING, RUNNING, STAGING, WAITING, failure, seconds
-from funnel.core.value import Amount, Count, Some, Value
 from funnel.core.view import bare
 from funnel.metrics import Metrics
 from funnel.net.jitter import chance, jittered
 from funnel.ports import Clock, Record, Runtime, Storage
-from funnel.service.budget import CONNECTIONS, MEMORY, Budget
+from funnel.service.budget import Budget
 from funnel.service.executor import LINGER, Bench, Run
 from funnel.service.journal import Journal
 from funnel.service.limit import Limit
-from funnel.service.output import Pace
+from funnel.service.permitted import permitted
 from funnel.service.publish import publish
 from funnel.service.remains import Remains, image_of
+from funnel.service.settings import WorkerSettings
 from funnel.service.stage import lay_out, planned, stage
 from funnel.service.together import alongside, lingering, together, undisturbed
 from funnel.service.transfers import Transfers
@@ -62,43 +64,6 @@ VERSION: Final = version("funnel-tes")
 
 PACE: Final = timedelta(seconds=5)
 """Notes wait no longer than this where no other pace is set."""
-
-
-class WorkerSettings(Value, kw_only=True, rename="pascal"):
-    """How attempts are worked on."""
-
-    work_dir: str = "funnel-work-dir"
-    """Where attempts have their files."""
-    leave_work_dir: bool = False
-    """Keep those files when an attempt has ended, to look into them."""
-    log_update_rate: timedelta = timedelta(seconds=5)
-    """How often what a container prints is kept for readers; 0 is once, at its end."""
-    log_tail_size: Count = 10_000
-    """How many bytes of each stream are kept for readers; 0 is none."""
-    max_parallel_transfers: Some = 10
-    """Files of one task that are brought or stored at once."""
-    max_connections: Some = CONNECTIONS
-    """To stores, of all tasks of this process; each task has its fair share."""
-    transfer_memory: Some = MEMORY
-    """Bytes that all transfers of this process hold together, whatever the size of the files."""
-    polling_rate: timedelta = timedelta(seconds=5)
-    """Taken for the sake of old files; a cancel needs no polling."""
-    strict_outputs: bool = False
-    """An output that is missing after success fails the task; otherwise it is a warning."""
-    copy_inputs: bool = False
-    """Copy local inputs rather than mount them where they are."""
-    stop_grace: timedelta = timedelta(seconds=10)
-    """Between asking a container to stop and killing it."""
-    restart_grace: timedelta = timedelta(seconds=30)
-    """Containers of a `funnel worker run --taskID` that was killed wait so long for another one."""
-    default_cpu_cores: Count = 1
-    """The limit of a container whose task asks for no CPUs."""
-    default_ram_gb: Amount = 0.0
-    """The limit, in 10^9 bytes, of a container whose task asks for no memory; 0 is none."""
-
-    @property
-    def pace(self) -> Pace:
-        return Pace(keep=self.log_tail_size, every=self.log_update_rate.total_seconds())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +82,7 @@ class Worker:
     hostname: str
     deployment: str
     database: str = ""
+    access: StorageRules = NO_RULES
     now: Clock
     metrics: Metrics
     luck: Callable[[], float] = chance
@@ -130,7 +96,10 @@ class Worker:
         """
         created = await self.tasks.created(task_id)
         progress = await self.tasks.progress(task_id)
-        await Try(self, bare(created, progress), fence).run(progress)
+        storage = permitted(self.storage, self.access, created.owner)
+        await Try(replace_field(self, storage=storage), bare(created, progress), fence).run(
+            progress
+        )
 
     def place(self, task_id: TaskId, fence: int) -> Workplace:
         return Workplace.of(Path(self.settings.work_dir), task_id, fence)

@@ -1,0 +1,44 @@
+"""How attempts are worked on, as the settings say."""
+
+from datetime import timedelta
+
+from funnel.core.value import Amount, Count, Some, Value
+from funnel.service.budget import CONNECTIONS, MEMORY
+from funnel.service.output import Pace
+
+
+class WorkerSettings(Value, kw_only=True, rename="pascal"):
+    """How attempts are worked on."""
+
+    work_dir: str = "funnel-work-dir"
+    """Where attempts have their files."""
+    leave_work_dir: bool = False
+    """Keep those files when an attempt has ended, to look into them."""
+    log_update_rate: timedelta = timedelta(seconds=5)
+    """How often what a container prints is kept for readers; 0 is once, at its end."""
+    log_tail_size: Count = 10_000
+    """How many bytes of each stream are kept for readers; 0 is none."""
+    max_parallel_transfers: Some = 10
+    """Files of one task that are brought or stored at once."""
+    max_connections: Some = CONNECTIONS
+    """To stores, of all tasks of this process; each task has its fair share."""
+    transfer_memory: Some = MEMORY
+    """Bytes that all transfers of this process hold together, whatever the size of the files."""
+    polling_rate: timedelta = timedelta(seconds=5)
+    """Taken for the sake of old files; a cancel needs no polling."""
+    strict_outputs: bool = False
+    """An output that is missing after success fails the task; otherwise it is a warning."""
+    copy_inputs: bool = False
+    """Copy local inputs rather than mount them where they are."""
+    stop_grace: timedelta = timedelta(seconds=10)
+    """Between asking a container to stop and killing it."""
+    restart_grace: timedelta = timedelta(seconds=30)
+    """Containers of a `funnel worker run --taskID` that was killed wait so long for another one."""
+    default_cpu_cores: Count = 1
+    """The limit of a container whose task asks for no CPUs."""
+    default_ram_gb: Amount = 0.0
+    """The limit, in 10^9 bytes, of a container whose task asks for no memory; 0 is none."""
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(keep=self.log_tail_size, every=self.log_update_rate.total_seconds())
