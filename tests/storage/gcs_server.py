@@ -17,7 +17,7 @@ from msgspec import json
 from stores import Server, running
 from yarl import URL
 
-from funnel.app import now
+from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.ports import Storage
 from funnel.storage.google.plugin import PLUGIN, GoogleSettings

@@ -40,17 +40,7 @@ class Upload:
         self._url = url
         self._id = ""
 
-    async def send(self, content: Content) -> str:
-        """The ETag. Where it fails or is cancelled, the store forgets what has come."""
-        beginning = asyncio.create_task(self._begin())
-        try:
-            await asyncio.shield(beginning)
-            return await self._complete(await self._parts(content))
-        except BaseException:
-            await asyncio.shield(asyncio.create_task(self._forget(beginning)))
-            raise
-
-    async def _begin(self) -> None:
+    async def begin(self) -> None:
         call = Call(
             url=self._url,
             deed="storing",
@@ -62,6 +52,16 @@ class Upload:
         self._id = element("UploadId", await self._bucket.text(call))
         if not self._id:
             raise Unavailable(f"{redacted(self._url)}: the store began no upload")
+
+    async def send(self, content: Content) -> str:
+        """The ETag. Where it fails or is cancelled, the store forgets what has come."""
+        beginning = asyncio.create_task(self.begin())
+        try:
+            await asyncio.shield(beginning)
+            return await self._complete(await self._parts(content))
+        except BaseException:
+            await asyncio.shield(asyncio.create_task(self._forget(beginning)))
+            raise
 
     async def _parts(self, content: Content) -> list[str]:
         """Their ETags in order; so many at once as the content says, and one is read meanwhile."""
@@ -166,7 +166,7 @@ async def sweep(bucket: Bucket, key: str, url: str, now: Clock, age: timedelta =
     Of this key; of all keys below, for one that is empty or ends in a slash. How many they were.
     """
     count, before = 0, now() - age
-    async for found, upload, begun in _unfinished(bucket, key, url):
+    async for found, upload, begun in unfinished(bucket, key, url):
         is_meant = found == key or key.endswith("/") or not key
         if is_meant and begun <= before:
             await forget(bucket, found, upload, url)
@@ -174,7 +174,7 @@ async def sweep(bucket: Bucket, key: str, url: str, now: Clock, age: timedelta =
     return count
 
 
-async def _unfinished(
+async def unfinished(
     bucket: Bucket, prefix: str, url: str
 ) -> AsyncIterator[tuple[str, str, datetime]]:
     query = {"uploads": "", "prefix": prefix}
