@@ -41,8 +41,9 @@ from funnel.service.sweep import Sweep
 from funnel.service.tasks import TaskService
 from funnel.service.watch import Watch
 from funnel.service.worker import Worker
-from funnel.storage.router import Router
+from funnel.storage.cache import CachedStorage
 from funnel.storage.router import opened as storages
+from funnel.storage.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +63,12 @@ def database_of(config: Config) -> str:
 
 
 def _files_of(config: Config) -> tuple[Path, ...]:
-    """The database's and our keys; no task may read them or write over them."""
+    """The database's, our keys, and inputs of others; no task may read them or write over them."""
     path = Path(config.part(sqlite.PLUGIN).path)
     ends = ("", "-wal", "-shm", ".lock", ".reserve")
     database = (path.with_name(f"{path.name}{end}") for end in ends)
-    return (*database, keys_of(config), *map(Path, filter(None, [config.server.tls.key_file])))
+    more = (config.worker.input_cache, config.server.tls.key_file)
+    return (*database, keys_of(config), *map(Path, filter(None, more)))
 
 
 def keys_of(config: Config) -> Path:
@@ -135,8 +137,14 @@ class Opening:
         pace = pace_of(limits.max_call_rate, limits.max_create_rate)
         return Callers([one for one in opened if one], tokens, pace)
 
-    async def storage(self) -> Router:
-        return await self._stack.enter_async_context(storages(self._config.part, self.host))
+    async def storage(self) -> Storage:
+        router = await self._stack.enter_async_context(storages(self._config.part, self.host))
+        settings = self._config.worker
+        if not settings.input_cache:
+            return router
+        shelf = Shelf(Path(settings.input_cache), settings.input_cache_size)
+        shelf.open()
+        return CachedStorage(router, shelf, self.host.metrics)
 
     async def worker(self, tasks: Any, storage: Storage) -> tuple[Worker, Runtime]:
         runtime: Runtime = await self.open("runtime", self._config.runtime)
@@ -168,7 +176,7 @@ class Parts:
     callers: Callers
     attendance: Attendance
     hub: Hub
-    storage: Router
+    storage: Storage
     metrics: Metrics
     tokens: Tokens
     loops: tuple[asyncio.Task[None], ...]

@@ -60,6 +60,7 @@ class Metrics:
         self._database()
         self._work()
         self._sinks()
+        self._inputs()
 
     def exposition(self) -> bytes:
         """In the text format that `CONTENT_TYPE` names."""
@@ -180,6 +181,11 @@ class Metrics:
         """What it will never take, and was left out."""
         self._sink_refused.labels(sink).inc(count)
 
+    def input_cached(self, result: str, size: int) -> None:
+        """One input of so many bytes: a `hit`, which was there, or a `miss`, which was brought."""
+        self._cached.labels(result).inc()
+        self._cached_bytes.labels(result).inc(size)
+
     def printed(self, stream: Stream) -> None:
         """One piece of output was written down."""
         self._pieces += 1
@@ -270,6 +276,12 @@ class Metrics:
         )
         self._files = self._counter("files", "Files staged or published.", "direction")
         self._file_bytes = self._counter("file_bytes", "Bytes of those files.", "direction")
+
+    def _inputs(self) -> None:
+        self._cached = self._counter(
+            "input_cache_files", "Inputs that were asked of the cache.", "result"
+        )
+        self._cached_bytes = self._counter("input_cache_bytes", "Bytes of those inputs.", "result")
 
     def _sinks(self) -> None:
         self._told = self._counter("sink_messages", "Messages that are safe with a sink.", "sink")

@@ -24,6 +24,10 @@ class WorkerSettings(Value, kw_only=True, rename="pascal"):
     """To stores, of all tasks of this process; each task has its fair share."""
     transfer_memory: Some = MEMORY
     """Bytes that all transfers of this process hold together, whatever the size of the files."""
+    input_cache: str = ""
+    """A directory for inputs that several tasks of this machine want; empty: none is kept."""
+    input_cache_size: Some = 10 << 30
+    """Bytes of it at most; what was used longest ago goes first."""
     polling_rate: timedelta = timedelta(seconds=5)
     """Taken for the sake of old files; a cancel needs no polling."""
     strict_outputs: bool = False

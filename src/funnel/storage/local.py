@@ -8,17 +8,14 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from threading import Event
-from typing import IO, Final, NamedTuple, TypeVar
+from typing import IO, Final, NamedTuple
 
-from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, Invalid, NotFound, Unavailable
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Object, Share
 from funnel.safepath import copy, opened, whole_file
-from funnel.storage.threads import to_the_end
-
-T = TypeVar("T")
+from funnel.storage.threads import until_stopped
 
 SCHEME: Final = "file://"
 MOST: Final = 1_000_000
@@ -74,11 +71,11 @@ class LocalStorage:
         return await asyncio.to_thread(self._list, url)
 
     async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
-        found = await _until_stopped(lambda check: self._get(url, to, check))
+        found = await until_stopped(lambda check: self._get(url, to, check))
         return _heard(found, share)
 
     async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
-        stored = await _until_stopped(lambda check: self._put(source, url, check))
+        stored = await until_stopped(lambda check: self._put(source, url, check))
         return _heard(stored, share)
 
     def _existing(self, url: str) -> Path:
@@ -189,21 +186,6 @@ class _Folder(NamedTuple):
         if path in self.outer:
             raise Invalid(f"{self.path} has a link that leads back to {path}")
         return _Folder(path, name, (*self.outer, path))
-
-
-class _Stopped(FunnelError):
-    """Nobody waits for this file any more."""
-
-
-async def _until_stopped(work: Callable[[Callable[[], None]], T]) -> T:
-    """Work in a thread; when this is cancelled, the work stops before it is waited for no more."""
-    stop = Event()
-
-    def check() -> None:
-        if stop.is_set():
-            raise _Stopped
-
-    return await to_the_end(lambda: work(check), stop.set)
 
 
 def _heard(moved: Object, share: Share | None) -> Object:

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from threading import Event
 from typing import TypeVar
+
+from funnel.core.error import FunnelError
 
 T = TypeVar("T")
 
@@ -31,3 +34,22 @@ async def ended(working: asyncio.Task[T], stop: Callable[[], object] = lambda: N
     _ = working.cancelled() or working.exception()
     if cancelled:
         raise cancelled
+
+
+async def until_stopped(work: Callable[[Callable[[], None]], T]) -> T:
+    """
+    Work in a thread; when this is cancelled, the work stops before it is waited for no more.
+
+    It stops where it calls what it is given.
+    """
+    stop = Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise _Stopped
+
+    return await to_the_end(lambda: work(check), stop.set)
+
+
+class _Stopped(FunnelError):
+    """Nobody waits for this file any more."""

@@ -259,8 +259,8 @@ def _object(at: Address, found: asyncssh.SFTPAttrs) -> Object:
 
 
 def _tag(found: asyncssh.SFTPAttrs) -> str:
-    """As web servers make it of what they know of a file."""
-    return f"{found.mtime or 0:x}-{found.size or 0:x}"
+    """A weak one, of what is known of a file: its time has whole seconds."""
+    return f'W/"{found.mtime or 0:x}-{found.size or 0:x}"'
 
 
 def _modified(found: asyncssh.SFTPAttrs) -> datetime | None:
