@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from bench import away, bulk, containers, door, lookups, noops, rpc, sinks, starts
+from bench import away, bulk, containers, door, lookups, noops, rpc, sinks, starts, storage
 from bench.machine import describe
 from bench.measure import Pace, Part, Row
 from bench.report import heads, show, write
@@ -40,6 +40,7 @@ PARTS: Mapping[str, Part] = {
     "sinks": sinks.sinks,
     "input": bulk.input_in_place,
     "output": bulk.output,
+    "storage": storage.storage,
 }
 
 

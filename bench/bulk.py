@@ -10,7 +10,7 @@ import httpx
 
 from bench.engine import IMAGE, docker_run
 from bench.measure import Aim, Pace, Row, in_turn, ratios
-from bench.served import FINAL, MIB, create, served, state_of, wait
+from bench.served import FINAL, MIB, create, run, served, state_of
 
 INPUT = 2_000_000_000
 OUTPUT = 1 << 30
@@ -28,7 +28,7 @@ def input_in_place(pace: Pace) -> Iterator[Row]:
         mount = f"type=bind,source={large},target={READ[-1]},readonly"
         mine, theirs = in_turn(
             pace.repeats,
-            lambda: _run(client, _reading(large)),
+            lambda: run(client, _reading(large)),
             lambda: docker_run(*READ, flags=("--mount", mount)),
         )
     yield Row(
@@ -50,12 +50,12 @@ def output(pace: Pace) -> Iterator[Row]:
     with served() as one, one.client() as client:
         stored = one.folder / "files" / "stored"
         redirected = one.folder / "redirected"
-        _run(client, _writing(stored, "1"))
+        run(client, _writing(stored, "1"))
         before, peaks = one.memory()["Rss"], list[float]()
 
         def ours() -> None:
             one.forget_peak()
-            _run(client, _writing(stored, str(OUTPUT)))
+            run(client, _writing(stored, str(OUTPUT)))
             peaks.append((one.peak() - before) / MIB)
 
         mine, theirs = in_turn(
@@ -90,12 +90,6 @@ def _writing(stored: Path, size: str) -> Mapping[str, Any]:
         "outputs": [{"path": "/out/stream", "url": stored.as_uri()}],
         "executors": [{"image": IMAGE, "command": (*WRITE, size), "stdout": "/out/stream"}],
     }
-
-
-def _run(client: httpx.Client, task: Mapping[str, Any]) -> None:
-    made = create(client, task)
-    if (state := wait(client, made)) != "COMPLETE":
-        raise RuntimeError(f"{state}: {client.get(f'/tasks/{made}?view=FULL').text}")
 
 
 def _most_on_disk(client: httpx.Client, task: Mapping[str, Any], folder: Path) -> int:

@@ -151,6 +151,13 @@ def wait(client: httpx.Client, task_id: str) -> str:
     return state
 
 
+def run(client: httpx.Client, task: Mapping[str, Any]) -> None:
+    """Until it is complete."""
+    made = create(client, task)
+    if (state := wait(client, made)) != "COMPLETE":
+        raise RuntimeError(f"{state}: {client.get(f'/tasks/{made}?view=FULL').text}")
+
+
 def state_of(client: httpx.Client, task_id: str, **asked: str) -> str:
     answer = client.get(f"/tasks/{task_id}", params={"view": "MINIMAL", **asked})
     return str(answer.json()["state"])

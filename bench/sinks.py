@@ -1,18 +1,16 @@
 """How fast what has happened is told to Kafka: from the database until it is acknowledged."""
 
 import asyncio
-import socket
-import subprocess
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import Pace, Row
-from bench.served import until
+from bench.servers import running
 from funnel.core.event import (
     Batch,
     Change,
@@ -32,7 +30,6 @@ from funnel.ports import Database
 from funnel.service.feed import Delivery, Start
 from funnel.sinks import kafka
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "broker.sh"
 TASKS = 4000
 EVENTS = 8
 """Of a task."""
@@ -51,7 +48,10 @@ class Told:
 
 
 def sinks(pace: Pace) -> Iterator[Row]:
-    with tempfile.TemporaryDirectory() as home, broker(Path(home)) as address:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        running("broker.sh", "kafka", Path(home), 3) as address,
+    ):
         told = asyncio.run(_measured(f"{home}/funnel.db", address, pace.repeats))
     cost = sum(one.cpu for one in told) / sum(one.messages for one in told)
     per_event = TASKS * EVENTS / told[0].messages
@@ -64,23 +64,6 @@ def sinks(pace: Pace) -> Iterator[Row]:
             f"{cost * 1e6:.0f} µs of our processor each",
         ],
     )
-
-
-@contextmanager
-def broker(home: Path) -> Generator[str]:
-    """A Kafka of our own, by address."""
-    port = _free_ports()
-    subprocess.run([SCRIPT, "install", "kafka"], check=True)
-    with (home / "kafka.log").open("wb") as log:
-        process = subprocess.Popen(
-            [SCRIPT, "run", "kafka", home / "kafka", str(port)], stdout=log, stderr=log
-        )
-    try:
-        until(lambda: _answers(port))
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 async def _measured(path: str, address: str, repeats: int) -> list[Told]:
@@ -140,22 +123,3 @@ async def _life(database: Database, number: int) -> None:
 
 def _now() -> datetime:
     return datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def _free_ports() -> int:
-    """Three in a row."""
-    while True:
-        with socket.socket() as one, socket.socket() as other, socket.socket() as third:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            try:
-                other.bind(("127.0.0.1", port + 1))
-                third.bind(("127.0.0.1", port + 2))
-            except (OSError, OverflowError):
-                continue
-            return port
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
