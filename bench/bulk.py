@@ -2,18 +2,20 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from bench.engine import IMAGE, docker_run
+from bench.engine import IMAGE, docker_logs, docker_run
 from bench.measure import Aim, Pace, Row, in_turn, ratios
 from bench.served import FINAL, MIB, create, run, served, state_of
 
 INPUT = 2_000_000_000
 OUTPUT = 1 << 30
+LINES = 5_000_000
+LINE = "hello"
 READ = ("md5sum", "/in/large")
 WRITE = ("head", "/dev/zero", "-c")
 
@@ -76,6 +78,35 @@ def output(pace: Pace) -> Iterator[Row]:
         repeats=peaks,
         aim=Aim(16, most=True),
     )
+    yield from _lines(pace)
+
+
+def _lines(pace: Pace) -> Iterator[Row]:
+    """Short ones: the engine keeps each by itself, and tells each by itself."""
+    command = ("sh", "-c", f"yes {LINE} | head -n {LINES}")
+    with served() as one, one.client() as client:
+        stored = one.folder / "files" / "stored"
+        redirected = one.folder / "redirected"
+        costs = list[float]()
+
+        def ours() -> None:
+            before = one.cpu()
+            _run(client, _storing(stored, command))
+            costs.append((one.cpu() - before) / LINES * 1e6)
+
+        mine, theirs, logs = in_turn(
+            pace.repeats,
+            ours,
+            lambda: docker_run(*command, to=redirected),
+            lambda: docker_logs(*command, to=redirected),
+        )
+        expected = LINES * (len(LINE) + 1)
+        if stored.stat().st_size != expected:
+            raise RuntimeError(f"{stored.stat().st_size} bytes were stored of {expected}")
+    what = f"{LINES:,} lines of output"
+    yield Row(work=f"{what}, to docker run into a file", unit="times", repeats=ratios(mine, theirs))
+    yield Row(work=f"{what}, to docker logs into a file", unit="times", repeats=ratios(mine, logs))
+    yield Row(work=f"{what}, processor time of a line", unit="µs", repeats=costs)
 
 
 def _reading(large: Path) -> Mapping[str, Any]:
@@ -86,9 +117,13 @@ def _reading(large: Path) -> Mapping[str, Any]:
 
 
 def _writing(stored: Path, size: str) -> Mapping[str, Any]:
+    return _storing(stored, (*WRITE, size))
+
+
+def _storing(stored: Path, command: Sequence[str]) -> Mapping[str, Any]:
     return {
         "outputs": [{"path": "/out/stream", "url": stored.as_uri()}],
-        "executors": [{"image": IMAGE, "command": (*WRITE, size), "stdout": "/out/stream"}],
+        "executors": [{"image": IMAGE, "command": command, "stdout": "/out/stream"}],
     }
 
 

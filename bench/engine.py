@@ -46,6 +46,18 @@ def docker_run(*command: str, flags: Sequence[str] = (), to: Path | None = None)
         subprocess.run(argv, check=True, stdout=out)
 
 
+def docker_logs(*command: str, to: Path) -> None:
+    """As `docker_run`, its output from the log that the engine keeps."""
+    argv = ("docker", "run", "--detach", IMAGE, *command)
+    told = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True)
+    name = told.stdout.strip()
+    try:
+        with to.open("wb") as out:
+            subprocess.run(["docker", "logs", "--follow", name], check=True, stdout=out)
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], check=True, stdout=subprocess.DEVNULL)
+
+
 def docker_runs(count: int, parallel: int) -> None:
     """A shell loop of hello-worlds, so many at once."""
     loop = f"seq {count} | xargs -P {parallel} -I @ docker run --rm {IMAGE} true"

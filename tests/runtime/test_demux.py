@@ -77,6 +77,36 @@ def test_the_ends_of_long_lines_are_put_back(
     assert seen.get(Stream.STDERR, b"") == errors
 
 
+@given(lines, st.integers(0, 1000), st.integers(0, 16))
+def test_what_is_missing_is_found_in_the_end_of_the_log_or_not_at_all(
+    text: bytes, seen_of_1000: int, first: int
+) -> None:
+    """All parts of a long line have one time, so that nobody can tell them from each other."""
+    sent = [
+        frame(1, b"%s%d " % (TIME.strip(), number) + part)
+        for number, line in enumerate(text.splitlines(keepends=True))
+        for part in kept(line, loses_ends=False)
+    ]
+    whole = b"".join(sent)
+    cut = len(whole) * seen_of_1000 // 1000
+    messages = Messages(lost=False)
+    seen = b"".join(piece for _, piece in messages.feed(whole[:cut]))
+    missing = messages.after(b"".join(sent[first:]))
+    if missing is not None:
+        assert seen + b"".join(piece for _, piece in messages.feed(missing)) == text
+
+
+def test_the_end_of_a_log_tells_what_is_missing() -> None:
+    sent = [
+        frame(1, b"2026-01-01T00:00:00.%09dZ %d\n" % (number, number)) for number in range(5000)
+    ]
+    messages = Messages(lost=False)
+    list(messages.feed(b"".join(sent[:4500]) + sent[4500][:10]))
+    assert messages.after(b"".join(sent[4000:])) is None
+    assert messages.after(b"".join(sent[3500:])) == b"".join(sent[4500:])
+    assert Messages(lost=False).after(sent[0]) is None
+
+
 def test_neighbours_of_one_stream_come_as_one_chunk() -> None:
     sent = frame(1, b"a\n") + frame(1, b"b\n") + frame(2, b"c\n") + frame(1, b"d\n")
     chunks = [chunk.data for chunk in Demux({}).feed(sent)]

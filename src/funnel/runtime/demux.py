@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
-from typing import Protocol
+from typing import Final, Protocol
 
 from funnel.core.container import Chunk, Stream
 from funnel.core.error import Unavailable
@@ -14,6 +14,8 @@ _STREAMS = {1: Stream.STDOUT, 2: Stream.STDERR}
 
 FULL = 16 * 1024
 """Docker keeps a longer line in messages of this size, and a shorter last one."""
+SEEN: Final = 2 * FULL
+"""Bytes of a log by which a place in it is found again: they hold the time of some message."""
 
 
 class Source(Protocol):
@@ -53,7 +55,7 @@ class Pieces:
 
 class Messages:
     """
-    Whole messages of a log, which come with their times; keeps one at most.
+    Whole messages of a log, which come with their times; keeps one at most, and what was before it.
 
     Docker 20.10 loses the end of a line that is longer than one message, and with it a message
     that has nothing else. So times are asked for: then none is left out, and what is neither
@@ -64,32 +66,52 @@ class Messages:
     def __init__(self, *, lost: bool) -> None:
         self._lost = lost
         self._kept = b""
+        self._seen = bytearray()
         self._open = dict.fromkeys(_STREAMS, False)
         self._unended = dict.fromkeys(_STREAMS, False)
+        self._is_mending = False
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         data = self._kept + data
-        at = 0
-        while len(data) - at >= _HEADER.size:
+        at, last = 0, len(data) - _HEADER.size
+        # A line is a message, and there are millions: what most of them need is done here.
+        while at <= last:
             kind, size = _HEADER.unpack_from(data, at)
             begin = at + _HEADER.size
-            if len(data) - begin < size:
+            end = begin + size
+            if end > len(data):
                 break
-            at = begin + size
-            yield kind, self._mended(kind, data[begin:at]) if kind in _STREAMS else data[begin:at]
+            at = end
+            text = data[(data.find(b" ", begin, end) + 1 or begin) : end]
+            if size < FULL and kind in _STREAMS and not self._is_mending:
+                yield kind, text
+            else:
+                yield kind, self._mended(kind, text) if kind in _STREAMS else data[begin:end]
         self._kept = data[at:]
+        self._seen += data[max(0, at - SEEN) : at]
+        if len(self._seen) > 2 * SEEN:
+            del self._seen[:-SEEN]
+
+    def after(self, log: bytes) -> bytes | None:
+        """What comes in the log behind all that was fed; None where that cannot be told."""
+        seen = self._seen[-SEEN:]
+        at = log.find(seen) if seen else -1
+        if at < 0 or log.find(seen, at + 1) >= 0:
+            return None
+        self._kept = b""
+        return log[at + len(seen) :]
 
     def end(self) -> Iterator[tuple[int, bytes]]:
         """What is still missing when nothing more can come."""
         return ((kind, b"\n") for kind, unended in self._unended.items() if unended and self._lost)
 
-    def _mended(self, kind: int, message: bytes) -> bytes:
-        text = message[message.find(b" ") + 1 :]
+    def _mended(self, kind: int, text: bytes) -> bytes:
         ended, full = text.endswith(b"\n"), len(text) >= FULL
         before = b"\n" if self._unended[kind] else b""
         # Only what follows a full message can have lost its end.
         self._unended[kind] = self._open[kind] and not ended and not full
         self._open[kind] = full and not ended
+        self._is_mending = any((*self._open.values(), *self._unended.values()))
         return before + text
 
 
