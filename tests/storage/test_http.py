@@ -10,6 +10,7 @@ from stores import Server
 from webs import HERE, Beside, host, web_storage
 
 from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.reach import Reach
 from funnel.core.secret import Secret
 from funnel.ports import Storage
 from funnel.storage.hosts import WebHost
@@ -235,6 +236,13 @@ async def test_nobody_answers(storage: Storage) -> None:
         await storage.stat("http://127.0.0.1:1/x")
     with pytest.raises(FunnelError, match=r"no-such-host\.invalid"):
         await storage.stat("http://no-such-host.invalid/x")
+
+
+async def test_the_gate_says_which_url_it_was_about(hello: str, site: str) -> None:
+    async with web_storage(reach=Reach()) as storage:
+        for url in (f"{site}/open/{hello}", "http://localhost/x"):
+            with pytest.raises(Denied, match=rf"^{url}: .*Outbound\.AllowedNetworks$"):
+                await storage.stat(url)
 
 
 async def test_it_can_be_switched_off(site: str) -> None:

@@ -67,6 +67,10 @@ def heard(url: str, deed: str, check: str = "") -> Generator[None]:
         yield
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
         raise Denied(f"{what}: {_said(error)}; {check or 'look at the certificate'}") from error
+    except Denied as error:
+        if redacted(url) in str(error):
+            raise
+        raise Denied(f"{redacted(url)}: {error}") from error
     except aiohttp.InvalidURL as error:
         raise Invalid(f"{what}: this is not a URL") from error
     except aiohttp.ClientConnectorDNSError as error:
