@@ -12,6 +12,7 @@ from funnel.storage.s3.failure import Answer, answer_of, failure
 from funnel.storage.s3.plugin import takes_amazon, takes_generic
 from funnel.storage.s3.settings import AmazonSettings, BucketKeys, Entry
 from funnel.storage.s3.sign import Keys, Request, signed
+from funnel.storage.s3.store import checksums
 
 HOSTS = ["store:9000", "minio.example.org", "gate.example.org/s3"]
 
@@ -45,7 +46,16 @@ def test_urls_are_read(url: str, found: tuple[str, str, str]) -> None:
     "url",
     [
         *("s3://", "s3:///key", "s3://store:9000", "s3://store:9000/", "s3://other:9000/data/k"),
-        *("s3://data/../other/k", "s3://data/a/./b", "s3://data/..", "s3://da ta/k", "s3://d@t/k"),
+        *(
+            "s3://data/../other/k",
+            "s3://data/a/./b",
+            "s3://data/..",
+            "s3://da ta/k",
+            "s3://d@t/k",
+            "s3://../k",
+            "s3://a..b/k",
+            "s3://./k",
+        ),
     ],
 )
 def test_what_names_no_bucket_or_climbs_is_refused(url: str) -> None:
@@ -183,3 +193,33 @@ def test_a_page_of_a_list_is_read() -> None:
 def test_what_is_no_list_is_not_taken_for_one(content: bytes) -> None:
     with pytest.raises(Unavailable, match="no list"):
         Page(content, "Contents")
+
+
+MD5 = "b1946ac92492d2347c6235b4d2611184"
+SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+SENT = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({"ETag": f'"{MD5}"'}, {"md5": MD5}),
+        ({"ETag": f'"{MD5}"', "Content-Range": "bytes 1-2/3"}, {"md5": MD5}),
+        ({"ETag": f'"{MD5}-3"'}, {}),
+        ({"ETag": '"opaque"'}, {}),
+        ({"ETag": f'"{MD5}"', "x-amz-server-side-encryption": "AES256"}, {"md5": MD5}),
+        ({"ETag": f'"{MD5}"', "x-amz-server-side-encryption": "aws:kms"}, {}),
+        ({"ETag": f'"{MD5}"', "x-amz-server-side-encryption": "aws:kms:dsse"}, {}),
+        ({"ETag": f'"{MD5}"', "x-amz-server-side-encryption-customer-algorithm": "AES256"}, {}),
+        ({"x-amz-checksum-sha256": SENT}, {"sha256": SHA256}),
+        ({"x-amz-checksum-sha256": SENT, "x-amz-checksum-type": "FULL_OBJECT"}, {"sha256": SHA256}),
+        ({"x-amz-checksum-sha256": SENT, "x-amz-checksum-type": "COMPOSITE"}, {}),
+        ({"x-amz-checksum-sha256": SENT, "Content-Range": "bytes 1-2/3"}, {}),
+        ({"x-amz-checksum-sha256": f"{SENT}-3"}, {}),
+        ({"x-amz-checksum-crc32": "AAAAAA=="}, {}),
+    ],
+)
+def test_only_checksums_of_the_whole_object_count(
+    headers: dict[str, str], found: dict[str, str]
+) -> None:
+    assert checksums(headers) == found

@@ -11,7 +11,7 @@ from funnel.storage.s3.settings import Entry
 SCHEME: Final = "s3://"
 AMAZON: Final = re.compile(r"s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?", re.IGNORECASE)
 REGION: Final = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d+")
-BUCKET: Final = re.compile(r"[A-Za-z0-9._-]{1,255}")
+BUCKET: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.)){0,254}")
 
 
 class Address(NamedTuple):

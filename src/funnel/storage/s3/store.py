@@ -4,7 +4,7 @@ import logging
 from base64 import b64decode
 from binascii import Error as Malformed
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 MD5: Final = 32
 """Digits."""
 ENCRYPTION: Final = "x-amz-server-side-encryption"
+ASKING: Final = {"x-amz-checksum-mode": "ENABLED"}
+"""For checksums that the store has beside the ETag; with a range they may be of a part."""
 SUMS: Final = ("sha256", "sha1")
 
 
@@ -46,7 +48,7 @@ class S3Store:
 
     async def stat(self, url: str) -> Object:
         bucket, address = await self._existing(url)
-        call = Call(url=url, deed="looking", method="HEAD", key=address.key)
+        call = Call(url=url, deed="looking", method="HEAD", key=address.key, headers=ASKING)
         async with self._found(bucket, call) as response:
             return _described(url, response)
 
@@ -69,7 +71,7 @@ class S3Store:
         del etag
         bucket, address = await self._existing(url)
         whole = start == 0 and end is None
-        wanted = {} if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        wanted = ASKING if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         call = Call(
             url=url,
             deed="reading",
@@ -152,11 +154,11 @@ def _described(url: str, response: aiohttp.ClientResponse) -> Object:
         int(size),
         etag=headers.get("ETag", ""),
         last_modified=date_of(headers.get("Last-Modified", "")),
-        checksums=_checksums(headers),
+        checksums=checksums(headers),
     )
 
 
-def _checksums(headers: Mapping[str, str]) -> Mapping[str, str]:
+def checksums(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Of the whole object, which those of several parts are not."""
     found: dict[str, str] = {}
     tag = headers.get("ETag", "").strip('"').lower()
@@ -164,13 +166,13 @@ def _checksums(headers: Mapping[str, str]) -> Mapping[str, str]:
     sealed = sealed or f"{ENCRYPTION}-customer-algorithm" in headers
     if len(tag) == MD5 and not sealed and not set(tag) - set("0123456789abcdef"):
         found["md5"] = tag
+    if "Content-Range" in headers or headers.get("x-amz-checksum-type") == "COMPOSITE":
+        return found
     for name in SUMS:
         value = headers.get(f"x-amz-checksum-{name}", "")
-        if value and headers.get("x-amz-checksum-type", "") != "COMPOSITE" and "-" not in value:
-            try:
-                found[name] = b64decode(value, validate=True).hex()
-            except Malformed:
-                continue
+        with suppress(Malformed):
+            digest = b64decode(value, validate=True).hex()
+            found |= {name: digest} if digest else {}
     return found
 
 
