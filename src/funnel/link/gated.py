@@ -1,39 +1,17 @@
 """A storage that takes nothing from a worker whose attempt may be another's by now."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import IO
 
-from funnel.ports import Object, Share, Storage
+from funnel.ports import Around, Object, Share, Storage
 
 
-class Gated:
-    """Answers `ports.Storage` as another does; nothing is stored before `open_` has returned."""
+class Gated(Around):
+    """Nothing is stored before `open_` has returned."""
 
     def __init__(self, storage: Storage, open_: Callable[[], Awaitable[None]]) -> None:
-        self._storage = storage
+        super().__init__(storage)
         self._open = open_
-
-    def takes(self, url: str) -> bool:
-        return self._storage.takes(url)
-
-    def in_place(self, url: str) -> Path | None:
-        return self._storage.in_place(url)
-
-    def shared(self, url: str) -> bool:
-        return self._storage.shared(url)
-
-    def roots(self) -> tuple[str, ...]:
-        return self._storage.roots()
-
-    async def stat(self, url: str) -> Object:
-        return await self._storage.stat(url)
-
-    async def list_objects(self, url: str) -> Sequence[Object]:
-        return await self._storage.list_objects(url)
-
-    async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
-        return await self._storage.get(url, to, share)
 
     async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
         await self._open()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
 
+from funnel.ports.around import Around
 from funnel.ports.backend import Accept, Answer, Attempt, Backend, Job, Refuse
 from funnel.ports.database import (
     Commits,
@@ -36,6 +37,7 @@ Clock: TypeAlias = Callable[[], datetime]
 __all__ = [
     "Accept",
     "Answer",
+    "Around",
     "Attempt",
     "Backend",
     "Clock",

@@ -7,24 +7,21 @@ from pathlib import Path
 from typing import IO
 
 from funnel.core.storageaccess import StorageRules, Way, local_path
-from funnel.ports import Object, Share, Storage
+from funnel.ports import Around, Object, Share, Storage
 
 
-class Permitted:
+class Permitted(Around):
     """
-    Answers `ports.Storage` as another does, for tasks of `user`.
+    Answers for tasks of `user`.
 
     Raises `Denied` where the rules do not allow it, before anything is asked of the other. Of
     files on this machine the place counts to which links lead, as well as the one that is named.
     """
 
     def __init__(self, storage: Storage, rules: StorageRules, user: str) -> None:
-        self._storage = storage
+        super().__init__(storage)
         self._rules = rules.with_real(os.path.realpath)
         self._user = user
-
-    def takes(self, url: str) -> bool:
-        return self._storage.takes(url)
 
     def in_place(self, url: str) -> Path | None:
         self._demand(Way.READ, url)
@@ -37,9 +34,6 @@ class Permitted:
         path = local_path(url)
         is_free = not path or self._rules.allows(self._user, Way.WRITE, os.path.realpath(path))
         return is_free and self._storage.shared(url)
-
-    def roots(self) -> tuple[str, ...]:
-        return self._storage.roots()
 
     async def stat(self, url: str) -> Object:
         await self._demanded(Way.READ, url)

@@ -4,10 +4,10 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 
 from msgspec import json
 from msgspec.structs import replace
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from funnel.core.error import Denied, Invalid, NoSpace
 from funnel.core.url import redacted
 from funnel.net.jitter import chance, jittered
-from funnel.ports import Object, Share, Storage
+from funnel.ports import Around, Object, Share, Storage
 from funnel.safepath import copy, opened, whole_file
 from funnel.storage.shelf import Lock, Shelf
 from funnel.storage.threads import ended, to_the_end, until_stopped
@@ -32,9 +32,9 @@ class Counts(Protocol):
         ...
 
 
-class CachedStorage:
+class CachedStorage(Around):
     """
-    Answers `ports.Storage` as another does; what it has brought before comes from a shelf.
+    What the other storage has brought before comes from a shelf.
 
     The store is asked each time, by the present settings and credentials, what it has, and only
     the very same is taken from the shelf: the URL, the tag and checksums, and the size are its
@@ -43,30 +43,9 @@ class CachedStorage:
     """
 
     def __init__(self, storage: Storage, shelf: Shelf, counts: Counts) -> None:
-        self._storage = storage
+        super().__init__(storage)
         self._shelf = shelf
         self._counts = counts
-
-    def takes(self, url: str) -> bool:
-        return self._storage.takes(url)
-
-    def in_place(self, url: str) -> Path | None:
-        return self._storage.in_place(url)
-
-    def shared(self, url: str) -> bool:
-        return self._storage.shared(url)
-
-    def roots(self) -> tuple[str, ...]:
-        return self._storage.roots()
-
-    async def stat(self, url: str) -> Object:
-        return await self._storage.stat(url)
-
-    async def list_objects(self, url: str) -> Sequence[Object]:
-        return await self._storage.list_objects(url)
-
-    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
-        return await self._storage.put(source, url, share)
 
     async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
         found = await self._look(url)
