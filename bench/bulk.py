@@ -91,7 +91,7 @@ def _lines(pace: Pace) -> Iterator[Row]:
 
         def ours() -> None:
             before = one.cpu()
-            _run(client, _storing(stored, command))
+            run(client, _storing(stored, command))
             costs.append((one.cpu() - before) / LINES * 1e6)
 
         mine, theirs, logs = in_turn(

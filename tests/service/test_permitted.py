@@ -67,6 +67,9 @@ class Small:
     size = 1
     abreast = 1
 
+    def hash_with_md5(self) -> None:
+        """Nobody compares."""
+
     async def pieces(self, size: int) -> AsyncIterator[bytes]:
         del size
         yield b"x"
