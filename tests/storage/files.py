@@ -5,17 +5,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from proxy import Line, Proxy
+
+from funnel.core.reach import Reach, networks
 from funnel.plugins import Host, find
 from funnel.ports import Storage
 from funnel.storage.share import Unlimited
 from funnel.testing.build import EPOCH
 
-HOST: Final = Host(now=lambda: EPOCH, deployment="test")
+HERE: Final = Reach(allowed=networks(["127.0.0.0/8"], "Outbound.AllowedNetworks"))
+HOST: Final = Host(now=lambda: EPOCH, deployment="test", reach=HERE)
 
 
 @asynccontextmanager
-async def opened(name: str, settings: Any) -> AsyncGenerator[Storage]:
-    async with find("storage", name).make(settings, HOST) as storage:
+async def opened(name: str, settings: Any, host: Host = HOST) -> AsyncGenerator[Storage]:
+    async with find("storage", name).make(settings, host) as storage:
         yield storage
 
 
@@ -38,3 +42,9 @@ class Hearing(Unlimited):
         if self.count >= self._after and not self.called:
             self.called = True
             self._call()
+
+
+def cut(line: Proxy) -> None:
+    """What is under way there; what comes then goes through."""
+    line.become(Line.RESET)
+    line.become(Line.GOOD)

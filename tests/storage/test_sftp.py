@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from files import Hearing, opened, there
+from files import Hearing, cut, opened, there
 from msgspec.structs import replace
 from proxy import Line, Proxy
 from stores import Server, running
@@ -84,11 +84,6 @@ def by_line(server: Server, settings: Settings, line: Proxy, tmp_path: Path) -> 
     known = tmp_path / "known_hosts"
     known.write_text(f"[127.0.0.1]:{line.port} {key}")
     return replace(settings, known_hosts_file=str(known))
-
-
-def cut(line: Proxy) -> None:
-    line.become(Line.RESET)
-    line.become(Line.GOOD)
 
 
 class TestSFTP(StorageSuite):

@@ -57,7 +57,6 @@ NOT_YET: Final[Names] = _names(
         "Disabled UserName Password AuthURL TenantName TenantID RegionName",
         "ChunkSizeBytes MaxRetries",
     ),
-    FTPStorage=_names("Disabled Timeout User Password"),
     Plugins=_names("Path Params"),
     Scheduler=_names("ScheduleRate ScheduleChunk NodePingTimeout NodeInitTimeout NodeDeadTimeout"),
     Node=_names("ID Timeout UpdateRate Metadata", Resources=QUANTITIES),

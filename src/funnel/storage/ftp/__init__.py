@@ -1,0 +1,1 @@
+"""Files at servers that speak FTP, in plain text or by TLS."""
