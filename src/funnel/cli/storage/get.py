@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from funnel.cli.storage.moving import How, Job, move_all, moving_options
 from funnel.cli.storage.sources import files_at, last
-from funnel.ports import Object, Share, Storage
+from funnel.ports import Object, Storage
 
 
 @click.command("get")
@@ -37,9 +36,4 @@ async def _jobs(storage: Storage, url: str, path: Path) -> Sequence[Job]:
 
 
 def _job(storage: Storage, one: Object, to: Path) -> Job:
-    return Job(one.size_bytes, partial(_get, storage, one.url, to))
-
-
-async def _get(storage: Storage, url: str, to: Path, share: Share) -> Object:
-    await asyncio.to_thread(to.parent.mkdir, parents=True, exist_ok=True)
-    return await storage.get(url, to, share)
+    return Job(one.size_bytes, lambda share: storage.get(one.url, to, share))

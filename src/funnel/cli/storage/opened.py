@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import click
+import uvloop
 
 from funnel.cli.settings import loaded
 from funnel.config import Config
@@ -27,8 +28,10 @@ def with_storage(config: Path | None, deed: Callable[[Router], Awaitable[T]]) ->
     Ctrl-C and SIGTERM cancel it, so that nothing half done is left.
     """
     ctx = click.get_current_context(silent=True)
+    settings = loaded(config or (ctx.obj if ctx else None))
     try:
-        return asyncio.run(_with_storage(loaded(config or (ctx.obj if ctx else None)), deed))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_with_storage(settings, deed))
     except asyncio.CancelledError:
         raise click.exceptions.Exit(SIGNALLED + signal.SIGTERM) from None
 
