@@ -19,6 +19,7 @@ from funnel.config import Config
 from funnel.config.sections import Credential
 from funnel.core.attempts import asked
 from funnel.core.error import Fenced, FunnelError, Invalid, InvalidTransition, NotFound
+from funnel.core.hiding import secrets_of, without
 from funnel.core.secret import Secret
 from funnel.core.task import Spec, Task, TaskId
 from funnel.core.value import Value
@@ -76,7 +77,7 @@ async def run_worker(config: Config, spec: Spec) -> Ended:
             await runtime.describe()
             async with kept(_order(config, worker, solo.task_id, sys.maxsize)):
                 await first_of(stop.wait(), solo.run(worker.run))
-            return Ended(solo.task, stop.is_set())
+            return Ended(_shown(solo.task), stop.is_set())
 
 
 async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[str, str]) -> Ended:
@@ -116,7 +117,11 @@ async def run_remote_worker(config: Config, task_id: TaskId, environ: Mapping[st
             )
             async with kept(order):
                 await Away(worker, link, task_id).run(stop)
-            return Ended(link.task, stop.is_set())
+            return Ended(_shown(link.task), stop.is_set())
+
+
+def _shown(task: Task) -> Task:
+    return without(task, secrets_of(task))
 
 
 def _order(config: Config, worker: Worker, task_id: TaskId, fence: int) -> Order:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import json
+from msgspec.structs import replace
 
 from funnel.core.event import (
     Accepted,
@@ -29,7 +30,7 @@ from funnel.core.event import (
 from funnel.core.fold import Progress, apply, begin
 from funnel.core.query import View
 from funnel.core.state import State
-from funnel.core.task import OutputFileLog
+from funnel.core.task import Input, OutputFileLog
 from funnel.core.work import Submit
 from funnel.database.folded import pack_progress, read_progress
 from funnel.database.opening import connect, migrate
@@ -156,3 +157,27 @@ async def test_rows_from_before_are_read_and_gone_on_with(tmp_path: Path) -> Non
         await database.delete(ID)
     with closing(sqlite3.connect(path)) as db:
         assert not db.execute("SELECT 1 FROM event UNION SELECT 1 FROM tag").fetchall()
+
+
+WHOLE = "ftp://ann:swordfish@host/a"
+
+
+@pytest.mark.parametrize("schema", [4, 5])
+async def test_passwords_of_before_are_taken_out_of_the_events(tmp_path: Path, schema: int) -> None:
+    path = tmp_path / "funnel.db"
+    as_before(path, [])
+    new = replace(NEW, spec=replace(NEW.spec, inputs=(Input(path="/i", url=WHOLE),)))
+    with closing(connect(path, writes=True)) as db:
+        migrate(db, path, migrations()[:schema])
+        body = text(new) if schema == 4 else pack_created(new).body
+        db.execute("UPDATE event SET body = ? WHERE seq = 1", (body,))
+    host = Host(now=lambda: EPOCH, deployment="test")
+    async with PLUGIN.make(Settings(path=str(path)), host) as database:
+        assert await database.created(ID) == new
+        assert b"ftp://ann@host/a" in await database.show(ID, View.FULL, EVERYONE)
+    async with PLUGIN.make(Settings(path=str(path)), host) as database:
+        assert await database.created(ID) == new
+        await database.append(batch(moved(ID, State.CANCELED)))
+        await database.delete(ID)
+    with closing(connect(path, writes=False)) as db:
+        assert db.execute("SELECT count(*) FROM secret").fetchone() == (0,)

@@ -4,9 +4,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from funnel.core.error import Conflict, Fenced, FunnelError, NotFound
 from funnel.core.event import Batch, Change, Created, Logged
 from funnel.core.fold import Progress, begin, extend
+from funnel.core.hiding import secrets_of, without
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
 from funnel.core.value import Value
@@ -17,6 +20,7 @@ from funnel.database.folded import pack_progress
 from funnel.database.output import add_output, compact
 from funnel.database.packed import Row, Whose, pack, pack_created, read_created
 from funnel.database.rows import as_text, read_listed
+from funnel.database.secret import given, stored
 from funnel.database.sql import statements
 
 SQL: Final = statements("sqlite.sql")
@@ -47,7 +51,10 @@ def create(db: sqlite3.Connection, new: New, now: float) -> TaskId:
     if new.key:
         db.execute(SQL["forget_keys"], {"since": since})
         db.execute(SQL["add_key"], (created.owner, new.key, created.task_id, now))
-    _add_row(db, n, pack_created(created))
+    secrets = secrets_of(created.spec)
+    _add_row(db, n, pack_created(replace(created, spec=without(created.spec, secrets))))
+    if secrets:
+        db.execute(SQL["add_secret"], (n, stored(secrets)))
     _add_events(db, n, 2, new.notes)
     _add_work(db, None, after, now)
     return created.task_id
@@ -131,8 +138,9 @@ def find_created(db: sqlite3.Connection, task_id: TaskId) -> Created:
     row = db.execute(SQL["created"], (task_id,)).fetchone()
     if row is None:
         raise NotFound(f"no task {task_id}")
-    n, owner, queue, body = row
-    return reading(lambda: read_created(Whose(task_id, owner, queue), body or b""), lambda: [n])
+    n, owner, queue, body, urls = row
+    found = reading(lambda: read_created(Whose(task_id, owner, queue), body or b""), lambda: [n])
+    return given(found, urls)
 
 
 def find_progress(db: sqlite3.Connection, task_id: TaskId) -> tuple[int, Progress]:

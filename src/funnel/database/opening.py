@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from funnel.core.error import Unavailable
+from funnel.database.secret import teach
 
 PRIVATE = 0o600
 
@@ -59,6 +60,7 @@ def connect(path: Path, *, writes: bool) -> sqlite3.Connection:
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute(f"PRAGMA cache_size = -{16384 if writes else 4096}")
     if writes:
+        teach(db)
         # Only of effect on a file that is empty yet: what is deleted can then be given back.
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")

@@ -38,8 +38,8 @@ def delete_ended(db: sqlite3.Connection, before: float, limit: int) -> int:
 
 def _delete(db: sqlite3.Connection, n: int) -> None:
     _delete_tags(db, n)
-    for name in ("delete_events", "delete_output", "delete_damaged", "delete_task"):
-        db.execute(SQL[name], (n,))
+    for what in ("events", "output", "secret", "damaged", "task"):
+        db.execute(SQL[f"delete_{what}"], (n,))
 
 
 def _delete_tags(db: sqlite3.Connection, n: int) -> None:

@@ -25,6 +25,9 @@ DELETE FROM event WHERE n = ?
 -- name: delete_output
 DELETE FROM output WHERE n = ?
 
+-- name: delete_secret
+DELETE FROM secret WHERE n = ?
+
 -- name: delete_damaged
 DELETE FROM damaged WHERE n = ?
 

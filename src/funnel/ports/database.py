@@ -32,6 +32,8 @@ class Tasks(Protocol):
         """
         Keep a new task, its first event, the `notes` about it and its `Submit` work.
 
+        What of its URLs gives access (`core.hiding`) is only in what `created` answers.
+
         A `key` (idempotency key) belongs to the owner. When the key or the id has been
         here before, the answer is the first task's id; with another spec, `Conflict`.
         """
@@ -42,7 +44,7 @@ class Tasks(Protocol):
         ...
 
     async def created(self, task_id: TaskId) -> Created:
-        """How the task began, for those who run it. Raises `NotFound`."""
+        """How the task began, with whole URLs, for those who run it. Raises `NotFound`."""
         ...
 
     async def progress(self, task_id: TaskId) -> Progress:

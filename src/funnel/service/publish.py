@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from funnel.core.error import Denied, FunnelError, Invalid, NotFound
 from funnel.core.event import Level
+from funnel.core.hiding import hidden
 from funnel.core.path import Parts, parts, shown, text
 from funnel.core.task import FileType, Output, OutputFileLog, Spec
 from funnel.core.url import redacted
@@ -122,7 +123,7 @@ async def _put(one: Upload, tree: Tree, transfers: Transfers, share: Share) -> O
     size = str(stored.size_bytes)
     more = {"size": size, "etag": stored.etag}
     await transfers.note(Level.INFO, "upload finished", {**fields, **more})
-    return OutputFileLog(url=stored.url, path=one.path, size_bytes=size)
+    return OutputFileLog(url=hidden(stored.url), path=one.path, size_bytes=size)
 
 
 def _look(output: Output, tree: Tree, most: int) -> Sequence[Found]:

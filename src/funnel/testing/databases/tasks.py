@@ -9,9 +9,9 @@ from funnel.core.error import Conflict, Fenced, Gap, InvalidTransition, NotFound
 from funnel.core.event import ExecutorExited, ExecutorStarted, Level, Logged, Requeued
 from funnel.core.query import Query, Scope, View
 from funnel.core.state import State
-from funnel.core.task import Input, TaskId
+from funnel.core.task import Input, Output, TaskId
 from funnel.ports import Database
-from funnel.testing.build import EPOCH, EVERYONE, batch, created, logged, moved
+from funnel.testing.build import EPOCH, EVERYONE, batch, created, logged, moved, new_id
 from funnel.testing.databases.page import page_of
 
 
@@ -28,6 +28,29 @@ class TaskSuite:
         assert basic.creation_time == EPOCH
         assert (basic.inputs[0].content, full.inputs[0].content) == ("", "xyz")
         assert await database.created(new.task_id) == new
+
+    async def test_only_who_runs_a_task_gets_what_its_urls_hide(self, database: Database) -> None:
+        urls = ("ftp://ann:swordfish@host/a", "https://host/a?x=1&X-Amz-Signature=swordfish", "/a")
+        new = created(
+            inputs=tuple(Input(path=f"/i{at}", url=url) for at, url in enumerate(urls)),
+            outputs=(Output(path="/o", url=urls[0]), Output(path="/p", url=urls[2])),
+        )
+        assert await database.create(new, key="k") == new.task_id
+        assert await database.created(new.task_id) == new
+        for view in View:
+            assert b"swordfish" not in await database.show(new.task_id, view, EVERYONE)
+            listing = await database.list_tasks(Query(scope=EVERYONE, view=view))
+            assert b"swordfish" not in listing.documents
+        assert "swordfish" not in str(await database.events(EVERYONE, after=0, limit=99))
+        shown = await database.get(new.task_id, View.FULL, EVERYONE)
+        assert [one.url for one in shown.inputs] == [
+            *("ftp://ann@host/a", "https://host/a?x=1&X-Amz-Signature=***", "/a")
+        ]
+        again = replace(new, task_id=new_id())
+        assert await database.create(again, key="k") == new.task_id
+        other = replace(new.spec, outputs=(Output(path="/o", url="ftp://ann:other@host/a"),))
+        with pytest.raises(Conflict):
+            await database.create(replace(again, spec=other), key="k")
 
     async def test_any_text_comes_back_as_it_was(self, database: Database) -> None:
         text = "'\"\\ \0\x1f é漢🎲 %_\n\u2028"

@@ -1,0 +1,50 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from funnel.core.hiding import hidden, secrets_of, whole, without
+from funnel.core.task import Executor, Input, Output, Spec
+from funnel.core.url import redacted
+
+STEP = Executor(image="alpine", command=("true",))
+WORD = st.text("abcXYZ019-_.~%+ü", min_size=1, max_size=8)
+URLS = st.one_of(
+    st.text(max_size=30),
+    st.builds("{}://{}:{}@{}/{}".format, st.sampled_from(["ftp", "sftp", "https"]), *[WORD] * 4),
+    st.builds("https://{}/{}?a={}&Signature={}&sig={}".format, *[WORD] * 5),
+    st.builds("/{}?{}@{}".format, WORD, WORD, WORD),
+)
+
+
+@given(st.lists(URLS, max_size=4), st.lists(URLS, max_size=4))
+def test_what_is_hidden_is_all_that_is_missing(inputs: list[str], outputs: list[str]) -> None:
+    spec = Spec(
+        executors=(STEP,),
+        inputs=tuple(Input(path="/i", url=url) for url in inputs),
+        outputs=tuple(Output(path="/o", url=url) for url in outputs),
+    )
+    secrets = secrets_of(spec)
+    shown = without(spec, secrets)
+    assert whole(shown, secrets) == spec
+    assert not secrets_of(shown)
+    assert (shown is spec) or secrets
+
+
+@given(st.sampled_from(["ftp", "FTPS", "sftp", "http", "https", "s3"]), WORD)
+def test_no_password_is_shown(scheme: str, host: str) -> None:
+    url = f"{scheme}://ann:swordfish:and@more@{host}/a@b:c?x=1"
+    assert "swordfish" not in hidden(url)
+    assert "more" not in hidden(url)
+    assert hidden(url).endswith(f"@{host}/a@b:c?x=1")
+
+
+def test_signatures_are_hidden_and_other_questions_are_not() -> None:
+    for name in ("X-Amz-Signature", "X%2dAmz-Security-Token", "sig"):
+        given = f"https://host/a?x=1&X-Amz-Credential=c&{name}=s&sig&z=2"
+        assert hidden(given) == given.replace("=s", "=***")
+    assert hidden("https://host?sig=s") == "https://host?sig=***"
+    assert hidden("s3://bucket/what?sig=s") == "s3://bucket/what?sig=s"
+
+
+@given(URLS)
+def test_logs_show_no_more_than_readers_see(url: str) -> None:
+    assert redacted(hidden(url)) == redacted(url)
