@@ -338,6 +338,19 @@ async def test_a_port_that_is_taken_is_said(database: Database) -> None:
             door(database).listen("127.0.0.1", port)
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_who_ends_it_in_the_moment_of_its_start_ends_it(
+    database: Database, turns: int
+) -> None:
+    first = door(database)
+    port = first.listen("127.0.0.1", 0)
+    async with alongside(first.serve()):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    if turns:
+        door(database).listen("127.0.0.1", port)
+
+
 # S104: that a door listens at all addresses is what is tested.
 @pytest.mark.parametrize("host", ["localhost", "", "0.0.0.0", "127.0.0.1", "::1"])  # noqa: S104
 async def test_all_addresses_of_a_host_have_one_port(database: Database, host: str) -> None:

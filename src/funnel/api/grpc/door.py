@@ -16,6 +16,7 @@ from funnel.api.grpc.settings import DRAIN, PARTING, STREAMS_END, options
 from funnel.api.listen import listen
 from funnel.api.settings import Limits
 from funnel.core.error import Unavailable
+from funnel.service.together import undisturbed
 
 SETTING: Final = "Server.RPCPort"
 EVERY: Final = "::"
@@ -82,8 +83,9 @@ class GrpcDoor:
     async def serve(self) -> None:
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        await self._server.start()
         try:
+            # Cancelled in the middle, it would serve on.
+            await undisturbed(self._server.start())
             await self._stopping.wait()
         finally:
             await self._drain()
