@@ -181,6 +181,7 @@ def test_a_page_of_a_list_is_read() -> None:
         b"<Contents><Key>a&lt;b</Key><Size>3</Size><Owner><ID>x</ID></Owner></Contents>"
         b"<Contents><Key>\xc3\xbc</Key><Size>0</Size></Contents></ListBucketResult>",
         "Contents",
+        "s3://a/b",
     )
     assert page.said["IsTruncated"] == "true"
     assert page.said["NextContinuationToken"] == "t&1"
@@ -188,11 +189,17 @@ def test_a_page_of_a_list_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html><br></html>", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a/>"]
+    "content",
+    [
+        b"",
+        b"<html><br></html>",
+        b"<html><p>Log in</p></html>",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><a/>",
+    ],
 )
 def test_what_is_no_list_is_not_taken_for_one(content: bytes) -> None:
-    with pytest.raises(Unavailable, match="no list"):
-        Page(content, "Contents")
+    with pytest.raises(Unavailable, match=r"^s3://a/b: .* no list"):
+        Page(content, "Contents", "s3://a/b")
 
 
 MD5 = "b1946ac92492d2347c6235b4d2611184"

@@ -76,12 +76,17 @@ class Download:
             if self._end == self._size():
                 helping.cancel()
 
+    @property
+    def _met(self) -> bool:
+        """While a large piece is taken, a slice may begin within it."""
+        return 0 <= self._end <= self._come
+
     def _size(self) -> int:
         return self._found.size_bytes if self._found else -1
 
     async def _main(self, landing: Landing) -> None:
         """One try to come to the end, or to what others bring."""
-        if self._found and self._come == self._end:
+        if self._found and self._met:
             return
         async with AsyncExitStack() as stack:
             watch, reading = await self._begun(stack, self._come, None)
@@ -111,7 +116,7 @@ class Download:
                 await landing.take(new, self._come)
                 self._come += len(new)
                 self._count(len(new))
-            if self._come == self._end:
+            if self._met:
                 return
 
     async def _begun(

@@ -7,6 +7,7 @@ from io import BytesIO
 from xml.parsers import expat
 
 from funnel.core.error import Unavailable
+from funnel.core.url import redacted
 
 
 def element(name: str, text: str) -> str:
@@ -24,13 +25,14 @@ class Page:
     """
     One answer of a list: `said` of the whole, and each of the things of one name in it.
 
-    Raises `Unavailable` for what is no such answer.
+    Raises `Unavailable`, which names the `url`, for what is no such answer.
     """
 
-    def __init__(self, content: bytes, name: str) -> None:
+    def __init__(self, content: bytes, name: str, url: str) -> None:
         self.said: Mapping[str, str]
         self.things: Sequence[Mapping[str, str]]
         self._name = name
+        self._what = f"{redacted(url)}: what the store answers is no list"
         self._said: dict[str, str] = {}
         self._things: list[dict[str, str]] = []
         self._above: list[str] = []
@@ -44,12 +46,15 @@ class Page:
         try:
             parser.ParseFile(BytesIO(content))
         except expat.ExpatError as error:
-            raise Unavailable(f"the answer of the store is no list: {error}") from error
+            raise Unavailable(f"{self._what}: {error}") from error
         self.said, self.things = self._said, self._things
 
     def _begin(self, tag: str, attributes: Mapping[str, str]) -> None:
         del attributes
         self._above.append(tag.rpartition("}")[2])
+        if not self._above[0].endswith("Result"):
+            # As of a page to log in to a network, which would be a list of nothing.
+            raise Unavailable(f"{self._what}: it is of {self._above[0]!r}")
         self._text.clear()
         if len(self._above) == 2 and self._above[1] == self._name:
             self._things.append({})
@@ -67,4 +72,4 @@ class Page:
         self._text.clear()
 
     def _refuse(self, *_: object) -> None:
-        raise Unavailable("the answer of the store is no list: it has definitions")
+        raise Unavailable(f"{self._what}: it has definitions")

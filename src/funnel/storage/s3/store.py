@@ -57,7 +57,7 @@ class S3Store:
         query = {"list-type": "2", "prefix": address.key}
         while True:
             call = Call(url=url, deed="listing", method="GET", query=query)
-            page = Page(await bucket.content(call), "Contents")
+            page = Page(await bucket.content(call), "Contents", url)
             for one in page.things:
                 yield _listed(url, address.key, one)
             query["continuation-token"] = page.said.get("NextContinuationToken", "")

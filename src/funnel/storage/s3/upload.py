@@ -141,6 +141,8 @@ class Upload:
             log.warning(
                 "parts of an upload stay until they are swept: %s", error or redacted(self._url)
             )
+        finally:
+            beginning.cancel()
 
 
 async def forget(bucket: Bucket, key: str, upload: str, url: str) -> None:
@@ -180,7 +182,7 @@ async def unfinished(
     query = {"uploads": "", "prefix": prefix}
     while True:
         call = Call(url=url, deed="sweeping", method="GET", query=query)
-        page = Page(await bucket.content(call), "Upload")
+        page = Page(await bucket.content(call), "Upload", url)
         for one in page.things:
             begun = datetime.fromisoformat(one.get("Initiated", "1970-01-01T00:00:00Z"))
             yield one.get("Key", ""), one.get("UploadId", ""), begun.astimezone(UTC)

@@ -1,0 +1,89 @@
+"""
+Faults of stores and of the lines to them: each by its name, at each request of each operation.
+
+What comes of it is the right content, or one clean error in time and nothing that is left.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from gcs_server import google
+from s3_server import USERS, generic
+from stores import Server
+from weather import Family, judged, shrink
+from webs import web_storage
+
+from funnel.core.secret import Secret
+from funnel.storage.remote import RemoteStorage
+from funnel.storage.s3.settings import Entry
+
+SECRET = Secret(USERS["tester"])
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def check(family: Family, op: str, folder: Path, least: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, family.part)
+        count, wrong = await judged(family, op, folder)
+    report = "\n".join(f"{name}: {what}" for name, what in sorted(wrong.items()))
+    assert not wrong, f"{len(wrong)} of {count} cases:\n{report}"
+    assert count >= least
+
+
+def parametrized(**least: int) -> pytest.MarkDecorator:
+    """Operations, each with a number of cases that there must be."""
+    return pytest.mark.parametrize(
+        ("op", "least"), [(op.replace("_", " "), count) for op, count in least.items()]
+    )
+
+
+@parametrized(stat=20, get_small=30, get_large=80, put_small=30, put_large=30)
+async def test_web_servers(web_server: Server, tmp_path: Path, op: str, least: int) -> None:
+    family = Family(
+        server=web_server.address,
+        url=lambda address, name: f"http://{address}/upload/{name}",
+        opened=lambda _: web_storage(uploads=True),
+        summed=False,
+        has_directories=False,
+    )
+    await check(family, op, tmp_path, least)
+
+
+@parametrized(stat=20, list=30, get_small=30, get_large=80, put_small=30, put_large=80)
+async def test_s3(s3: Server, tmp_path: Path, op: str, least: int) -> None:
+    @asynccontextmanager
+    async def opened(address: str) -> AsyncGenerator[RemoteStorage]:
+        async with generic(Entry(endpoint=f"http://{address}", key="tester", secret=SECRET)) as one:
+            assert isinstance(one, RemoteStorage)
+            yield one
+
+    family = Family(
+        server=s3.address,
+        url=lambda _, name: f"s3://tests/{name}",
+        opened=opened,
+        part=5 << 20,
+        left=lambda storage, url: storage.sweep(url, timedelta(0)),
+    )
+    await check(family, op, tmp_path, least)
+
+
+@parametrized(stat=20, list=30, get_small=30, get_large=80, put_small=30, put_large=80)
+async def test_google_storage(gcs: Server, tmp_path: Path, op: str, least: int) -> None:
+    @asynccontextmanager
+    async def opened(address: str) -> AsyncGenerator[RemoteStorage]:
+        async with google(endpoint_url=f"http://{address}") as one:
+            assert isinstance(one, RemoteStorage)
+            yield one
+
+    family = Family(
+        server=gcs.address,
+        url=lambda _, name: f"gs://tests/{name}",
+        opened=opened,
+        # It does not look which bytes a chunk says to be.
+        spared=frozenset({"sent twice"}),
+    )
+    await check(family, op, tmp_path, least)
