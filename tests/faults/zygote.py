@@ -28,6 +28,7 @@ from funnel.plugins import Plugin
 from funnel.ports import Sink
 from funnel.service import dispatch, worker
 from funnel.service.sweep import Sweep
+from funnel.storage import router
 from funnel.testing.failpoints import PORTS, Failpoints, Fault
 
 SWEEP_EVERY = timedelta(seconds=0.5)
@@ -85,6 +86,7 @@ def _serve(order: Order) -> None:
     with ExitStack() as stack:
         for owner, name, other in (
             (app, "find", armed_plugins(points)),
+            (router, "find", armed_plugins(points)),
             (app, "SWEEP_EVERY", SWEEP_EVERY),
             (dispatch, "LEASE", SOON),
             (dispatch, "delays", partial(delays, first=0.05, most=0.2)),
@@ -104,7 +106,8 @@ def _hurried(_pause: float, luck: float) -> float:
 def armed_plugins(points: Failpoints) -> Callable[[str, str], Any]:
     def find(kind: str, name: str) -> Plugin[Any, Any]:
         plugin, port = plugins.find(kind, name), NAMES.get(kind, kind)
-        if port not in {*PORTS, "sink"}:
+        # Of all the storages, the tasks of these tests have their files in one.
+        if port not in {*PORTS, "sink"} or (port == "storage" and name != "local"):
             return plugin
 
         @asynccontextmanager

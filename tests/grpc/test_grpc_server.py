@@ -75,4 +75,4 @@ def test_the_example_of_the_page_says_how_it_is_done(make_server: Callable[..., 
         text=True,
         timeout=30,
     )
-    assert done.stdout == f"{pb.QUEUED}\n"
+    assert done.stdout == "QUEUED\n"

@@ -1,6 +1,7 @@
 """A name server that changes its mind: what it said when it was asked must be what counts."""
 
 import asyncio
+import secrets
 import socket
 import sys
 from asyncio.subprocess import PIPE
@@ -14,7 +15,6 @@ import pytest
 from lures import FRONT, Counting, Leading
 from msgspec import json
 
-SERVER = "127.0.0.153"
 TRIALS = 1_000
 MOUNTED = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 
@@ -22,7 +22,8 @@ MOUNTED = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 class NameServer(asyncio.DatagramProtocol):
     """Answers each question about an IPv4 address with the next answer, which lasts no time."""
 
-    def __init__(self, answers: Iterator[list[str]]) -> None:
+    def __init__(self, address: str, answers: Iterator[list[str]]) -> None:
+        self.address = address
         self._answers = answers
         self.asked = 0
 
@@ -46,8 +47,10 @@ class NameServer(asyncio.DatagramProtocol):
 @asynccontextmanager
 async def name_server(*answers: list[str]) -> AsyncGenerator[NameServer]:
     loop = asyncio.get_running_loop()
+    # The port is the same for all, so each has an address of its own.
+    address = ".".join(["127", *(str(secrets.randbelow(254) + 1) for _ in range(3))])
     transport, server = await loop.create_datagram_endpoint(
-        lambda: NameServer(cycle(answers)), local_addr=(SERVER, 53)
+        lambda: NameServer(address, cycle(answers)), local_addr=(address, 53)
     )
     try:
         yield server
@@ -55,10 +58,10 @@ async def name_server(*answers: list[str]) -> AsyncGenerator[NameServer]:
         transport.close()
 
 
-async def went(tmp_path: Path, port: int) -> dict[str, int]:
+async def went(tmp_path: Path, port: int, server: NameServer) -> dict[str, int]:
     """In a process that has this name server, and no other."""
     settings = tmp_path / "resolv.conf"
-    settings.write_text(f"nameserver {SERVER}\n")
+    settings.write_text(f"nameserver {server.address}\n")
     asking = Path(__file__).with_name("rebound.py")
     process = await asyncio.create_subprocess_exec(
         *("unshare", "--mount", "sh", "-ec", MOUNTED, "sh", settings),
@@ -78,7 +81,7 @@ async def test_a_name_that_changes_leads_where_it_was_judged_to_lead(tmp_path: P
     ):
         with socket.create_server(("127.0.0.1", leading.port)) as denied:
             denied.settimeout(0)
-            found = await went(tmp_path, leading.port)
+            found = await went(tmp_path, leading.port, server)
             with pytest.raises(BlockingIOError):
                 denied.accept()
     assert found == {"here": TRIALS // 2, "denied": TRIALS // 2}
@@ -91,5 +94,5 @@ async def test_one_address_that_may_not_be_reached_is_one_too_many(tmp_path: Pat
         Counting().listening() as counting,
         name_server([FRONT, "169.254.169.254"], ["10.0.0.1", FRONT]) as server,
     ):
-        assert await went(tmp_path, counting.port) == {"denied": TRIALS}
+        assert await went(tmp_path, counting.port, server) == {"denied": TRIALS}
     assert (server.asked, counting.connections) == (TRIALS, 0)

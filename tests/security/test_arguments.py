@@ -278,21 +278,24 @@ async def whole(spec: Spec, engine: Engine, worker: Worker, root: Path) -> None:
     assert kinds <= {"_ping", "containers", "images"}
 
 
-def test_nothing_of_ours_runs_a_program_but_for_logins() -> None:
+RUN_PROGRAMS = {"runtime/credentials.py", "keeper/keeper.py", "keeper/waiter.py"}
+
+
+def test_nothing_of_ours_runs_a_program_but_for_logins_and_keepers() -> None:
     """
     There is no command line for text of a task to get into.
 
     A credential helper has its name from a file of the server's user, and reads the registry's
-    from its input.
+    from its input. A keeper is Python with a file of ours, and reads its order from its input.
     """
     package = Path(funnel.__file__).parent
     found = {
-        (str(path.relative_to(package)), name)
+        str(path.relative_to(package))
         for path in package.rglob("*.py")
         for name in names_in(ast.parse(path.read_text()))
         if STARTS_PROGRAMS.fullmatch(name)
     }
-    assert found == {("runtime/credentials.py", "asyncio.create_subprocess_exec")}
+    assert found == RUN_PROGRAMS
 
 
 STARTS_PROGRAMS = re.compile(

@@ -78,7 +78,8 @@ class Stormy:
                 self.objects[request.path] = body
             case _:
                 pass
-        return "<R><UploadId>u1</UploadId><ETag>e</ETag><IsTruncated>false</IsTruncated></R>"
+        said = "<UploadId>u1</UploadId><ETag>e</ETag><IsTruncated>false</IsTruncated>"
+        return f"<ListBucketResult>{said}</ListBucketResult>"
 
 
 def _kind(request: web.Request) -> str:
@@ -211,7 +212,7 @@ async def test_who_may_not_look_for_old_parts_stores_all_the_same(
 
 
 async def test_what_is_cut_off_is_no_list(storage: RemoteStorage, stormy: Stormy) -> None:
-    stormy.faults = {"list": [status(200, "<R><IsTruncated>fal")] * 2}
+    stormy.faults = {"list": [status(200, "<ListBucketResult><IsTruncated>fal")] * 2}
     assert await storage.list_objects("s3://bucket/a") == []
     assert stormy.kinds == ["list"] * 3
 
