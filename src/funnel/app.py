@@ -203,15 +203,6 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
         watch = Watch(runtime, opening.host.metrics)
         opening.host = replace(opening.host, tasks=database, run_attempt=watch.gated(worker.run))
         backend: Backend = await opening.open("compute", config.compute)
-        known = backend.parameters
-        submit = Submit(
-            database,
-            queue=config.compute,
-            parameters=known,
-            new_id=ids(now),
-            now=now,
-            access=config.storage_access.known,
-        )
         dispatch = Dispatch(database, backend, config.compute, now, opening.host.metrics)
         attendance = _attendance(config, database, tokens)
         foreign = partial(is_foreign, worker)
@@ -234,9 +225,7 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
             config=config,
             database=database,
             backend=backend,
-            tasks=TaskService(
-                submit, database, config.server.task_access, config.server.foreign_task
-            ),
+            tasks=_tasks(config, database, backend),
             callers=callers,
             attendance=attendance,
             hub=Hub(database, most=_waiting(config.server)),
@@ -245,6 +234,18 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
             tokens=tokens,
             loops=loops,
         )
+
+
+def _tasks(config: Config, database: Database, backend: Backend) -> TaskService:
+    submit = Submit(
+        database,
+        queue=config.compute,
+        parameters=backend.parameters,
+        new_id=ids(now),
+        now=now,
+        access=config.storage_access.known,
+    )
+    return TaskService(submit, database, config.server.task_access, config.server.foreign_task)
 
 
 def _attendance(config: Config, database: Database, tokens: Tokens) -> Attendance:

@@ -185,7 +185,7 @@ def test_all_that_the_server_opened_lies_where_it_may(scene: Scene) -> None:
 
 
 PRIVATE = (
-    *("/private/stdout-0", "/private", "/root/private/stdout-0", "/work/funnel.db", "/funnel.db"),
+    *("/private/stdout-0", "/private", "/root/private/stdout-0", "/data/funnel.db", "/funnel.db"),
     *(
         "/config.yaml",
         "/attempt.json",

@@ -21,14 +21,7 @@ from funnel.core.container import (
 )
 from funnel.core.duration import shown
 from funnel.core.error import CannotStart, FunnelError, NotFound
-from funnel.core.event import (
-    Change,
-    ExecutorExited,
-    ExecutorStarted,
-    Level,
-    Logged,
-    MetadataAdded,
-)
+from funnel.core.event import Change, ExecutorExited, ExecutorStarted, Level, Logged, MetadataAdded
 from funnel.core.plan import Plan, with_workdir
 from funnel.core.task import Executor, ExecutorLog, Task
 from funnel.core.usage import NEVER_RAN, YES, key, measured, out_of_memory, used
