@@ -1,8 +1,9 @@
 """How often and how long a store is asked."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -39,13 +40,18 @@ class Watch:
     def reset(self) -> None:
         """Begin to count anew."""
         self._since = 0
-        if self._limit:
-            self._limit.reschedule(asyncio.get_running_loop().time() + self._stall)
+        self._end_at(asyncio.get_running_loop().time() + self._stall)
+
+    def pause(self) -> None:
+        """Until it is `reset`."""
+        self._end_at(None)
 
     @asynccontextmanager
     async def watching(self) -> AsyncGenerator[None]:
         """Raises `Unavailable`."""
         self._since = 0
+        before = _WATCH.get()
+        _WATCH.set(self)
         try:
             async with asyncio.timeout(self._stall) as self._limit:
                 yield
@@ -56,6 +62,28 @@ class Watch:
             ) from error
         finally:
             self._limit = None
+            _WATCH.set(before)
+
+    def _end_at(self, moment: float | None) -> None:
+        """What has come to its end stays so, while things are cleared up."""
+        if self._limit and not self._limit.expired():
+            self._limit.reschedule(moment)
+
+
+_WATCH: Final[ContextVar[Watch | None]] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def unwatched() -> Generator[None]:
+    """What is waited for here is ours: it is no silence of a store."""
+    watch = _WATCH.get()
+    if watch:
+        watch.pause()
+    try:
+        yield
+    finally:
+        if watch:
+            watch.reset()
 
 
 @dataclass(frozen=True, slots=True)

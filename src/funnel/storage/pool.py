@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
-from contextlib import asynccontextmanager
-from typing import Final, Generic, Protocol, TypeVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from funnel.core.error import FunnelError, Unavailable
+from funnel.storage.patience import unwatched
 
 IDLE: Final = 60.0
 """Seconds that a connection which nobody uses is kept."""
@@ -28,6 +29,8 @@ class Connection(Protocol):
 
 K = TypeVar("K", bound=Hashable)
 C = TypeVar("C", bound=Connection)
+Place: TypeAlias = Callable[[], AbstractAsyncContextManager[C]]
+"""Lends connections, one at a time."""
 
 
 def harmless(error: BaseException) -> bool:
@@ -59,23 +62,33 @@ class Pool(Generic[K, C]):
         """
         One for oneself. After an error it is closed, unless that is `harmless`.
         """
+        async with self.place(to) as connection, connection() as found:
+            yield found
+
+    @asynccontextmanager
+    async def place(self, to: K) -> AsyncGenerator[Place[C]]:
+        """For who needs another one after an error, and should not wait for it behind others."""
         line = self._lines.setdefault(to, _Line(self._most))
         line.users += 1
         try:
-            async with line.places:
-                connection = self._taken(line) or await self._connected(line, to)
-                try:
-                    yield connection
-                except BaseException as error:
-                    if harmless(error):
-                        self._keep(line, to, connection)
-                    else:
-                        self._end(connection)
-                    raise
-                self._keep(line, to, connection)
+            async with _room(line.places):
+                yield lambda: self._lent(line, to)
         finally:
             line.users -= 1
             self._forget(line, to)
+
+    @asynccontextmanager
+    async def _lent(self, line: _Line[C], to: K) -> AsyncGenerator[C]:
+        connection = self._taken(line) or await self._connected(line, to)
+        try:
+            yield connection
+        except BaseException as error:
+            if harmless(error):
+                self._keep(line, to, connection)
+            else:
+                self._end(connection)
+            raise
+        self._keep(line, to, connection)
 
     async def close(self) -> None:
         """Of those that are idle; there should be no others."""
@@ -98,7 +111,7 @@ class Pool(Generic[K, C]):
         return None
 
     async def _connected(self, line: _Line[C], to: K) -> C:
-        async with line.greetings:
+        async with _room(line.greetings):
             return self._taken(line) or await self._connect(to)
 
     def _keep(self, line: _Line[C], to: K, connection: C) -> None:
@@ -122,3 +135,14 @@ class Pool(Generic[K, C]):
         closing = asyncio.create_task(connection.wait_closed())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
+
+
+@asynccontextmanager
+async def _room(places: asyncio.Semaphore) -> AsyncGenerator[None]:
+    """Those before us in the queue are ours as well."""
+    with unwatched():
+        await places.acquire()
+    try:
+        yield
+    finally:
+        places.release()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from funnel.core.error import FunnelError, NotFound
+from funnel.storage.threads import ended
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +29,23 @@ def is_unfinished(name: str) -> bool:
 
 @asynccontextmanager
 async def taken_back(shown: str, remove: Callable[[], Awaitable[object]]) -> AsyncGenerator[None]:
-    """Where what is done here fails or is cancelled, `remove` what it has begun."""
+    """
+    Where what is done here fails or is cancelled, `remove` what it has begun.
+
+    Who is cancelled, even twice, waits for that.
+    """
     try:
         yield
     except BaseException:
-        try:
-            async with asyncio.timeout(GRACE):
-                await remove()
-        except NotFound:
-            log.debug("%s: nothing was begun", shown)
-        except (FunnelError, OSError, TimeoutError) as error:
-            log.warning("%s: what was begun could not be removed: %s", shown, error)
+        await ended(asyncio.create_task(_removed(shown, remove)))
         raise
+
+
+async def _removed(shown: str, remove: Callable[[], Awaitable[object]]) -> None:
+    try:
+        async with asyncio.timeout(GRACE):
+            await remove()
+    except NotFound:
+        log.debug("%s: nothing was begun", shown)
+    except (FunnelError, OSError, TimeoutError) as error:
+        log.warning("%s: what was begun could not be removed: %s", shown, error)
