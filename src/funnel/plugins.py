@@ -57,10 +57,17 @@ class Plugin(Generic[S, T]):
     make: Callable[[S, Host], AbstractAsyncContextManager[T]]
     remote: bool = False
     """Of a backend: whether its workers are away from the server and come for their attempts."""
+    any_host: bool = False
+    """Of a storage: whether it takes URLs of any host, and so is asked after all others."""
 
 
 def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(point.name for point in entry_points(group=f"funnel.{kind}")))
+
+
+def storage_names() -> tuple[str, ...]:
+    """In the order in which they are asked whether a URL is theirs."""
+    return tuple(sorted(names("storage"), key=lambda name: find("storage", name).any_host))
 
 
 def find(kind: str, name: str) -> Plugin[Any, Any]:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
+from azure_server import azure
 from gcs_server import gcs
 from s3_server import s3
 from stores import Server, running
 
-__all__ = ["gcs", "s3"]
+__all__ = ["azure", "gcs", "s3"]
 
 
 @pytest.fixture(scope="session")

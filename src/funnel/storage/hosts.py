@@ -67,12 +67,12 @@ def _read(hosts: tuple[WebHost, ...], setting: str) -> dict[str, tuple[WebHost, 
 
 
 def _terms(host: WebHost) -> Terms:
-    token, password = _secret(host.token, host.token_file), ""
+    token, password = revealed(host.token, host.token_file), ""
     headers = dict[str, str]()
     if token:
         headers["Authorization"] = f"Bearer {token}"
     elif host.user:
-        password = _secret(host.password, host.password_file)
+        password = revealed(host.password, host.password_file)
         headers["Authorization"] = basic(host.user, password)
     return Terms(
         headers=headers,
@@ -80,7 +80,8 @@ def _terms(host: WebHost) -> Terms:
     )
 
 
-def _secret(given: Secret, file: str) -> str:
+def revealed(given: Secret, file: str) -> str:
+    """A secret that is written, or in a file. Blocks; raises `OSError`."""
     return Path(file).read_text().strip() if file else given.reveal()
 
 

@@ -226,4 +226,4 @@ async def make(settings: Settings, host: Host) -> AsyncGenerator[RemoteStorage]:
         yield RemoteStorage(store, Patience(stall=seconds), has_directories=False)
 
 
-PLUGIN = Plugin("HTTPStorage", Settings, make)
+PLUGIN = Plugin("HTTPStorage", Settings, make, any_host=True)

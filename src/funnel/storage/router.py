@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from funnel.core.error import Invalid
 from funnel.core.url import redacted
-from funnel.plugins import Host, Plugin, find, names
+from funnel.plugins import Host, Plugin, find, storage_names
 from funnel.ports import Object, Share, Storage, Store, Sweeper
 from funnel.storage.remote import RemoteStorage
 
@@ -79,6 +79,6 @@ async def opened(
     router = Router(storages)
     host = replace(host, store=router.store)
     async with AsyncExitStack() as stack:
-        for plugin in (find("storage", name) for name in names("storage")):
+        for plugin in (find("storage", name) for name in storage_names()):
             storages.append(await stack.enter_async_context(plugin.make(settings(plugin), host)))
         yield router
