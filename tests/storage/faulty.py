@@ -218,6 +218,13 @@ async def spoiled(exchange: Exchange) -> web.StreamResponse:
     )
 
 
+async def spoiled_on_the_way(exchange: Exchange) -> web.StreamResponse:
+    """What is to be stored; documents about it come as they are."""
+    if exchange.body and exchange.body[:1] not in {b"{", b"<"}:
+        exchange.body = bytes([exchange.body[0] ^ 1]) + exchange.body[1:]
+    return await passed(exchange)
+
+
 async def other_tag(exchange: Exchange) -> web.StreamResponse:
     answer = await exchange.forward()
     tag = {name: '"d41d8cd98f00b204e9800998ecf8427e"' for name in answer.headers if name == "Etag"}
@@ -257,7 +264,8 @@ class Fault:
     """
     `once` is what must come of it when it happens one time; `ops` are those that it means.
 
-    `summed` is only seen where the store tells checksums.
+    `summed` is only seen where the store tells checksums of what it sends, and `checked` where
+    it looks at those of what comes.
     """
 
     strike: Strike
@@ -265,6 +273,7 @@ class Fault:
     ops: frozenset[str] = field(default_factory=frozenset[str])
     always: bool = True
     summed: bool = False
+    checked: bool = False
 
 
 READING: Final = frozenset({"get small", "get large"})
@@ -293,6 +302,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "cut short": Fault(strike=cut_short, ops=READING, summed=True),
     "list cut short": Fault(strike=cut_short, ops=frozenset({"list"})),
     "spoiled": Fault(strike=spoiled, ops=READING, summed=True),
+    "spoiled on the way": Fault(strike=spoiled_on_the_way, ops=WRITING, checked=True),
     "other tag": Fault(strike=other_tag, ops=READING, summed=True),
     "sent twice": Fault(strike=twice, ops=WRITING),
     "empty answer": Fault(strike=empty, once=Must.MAY_FAIL, ops=WRITING | {"list"}),

@@ -1,8 +1,10 @@
 """fake-gcs-server as the tests have it, and the doorkeeper that it lacks."""
 
 import re
+from base64 import b64encode
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from hashlib import md5
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -51,8 +53,9 @@ class Doorkeeper:
     """
     Asks for tokens as Google does, gives them to service accounts, and hands the rest on.
 
-    It also knows how far an upload is, which the emulator forgets when it is asked. `trouble` is
-    what it does to the next chunks: "lost" before they have come, "unheard" when they have.
+    It also knows how far an upload is, which the emulator forgets when it is asked, and looks at
+    checksums and generations. `trouble` is what it does to what is stored next: "lost" before it
+    has come, "unheard" when it has, and "spoiled" on the way; "spoiled unseen" if it does not look.
     """
 
     def __init__(self, server: Server) -> None:
@@ -63,6 +66,7 @@ class Doorkeeper:
         self.renewals = 0
         self.valid: set[str] = set()
         self._kept: dict[str, str] = {}
+        self._come: dict[str, bytes] = {}
 
     def account(self, folder: Path, who: str, key: rsa.RSAPrivateKey = KEY) -> str:
         """A file as Google makes it."""
@@ -89,6 +93,15 @@ class Doorkeeper:
             return _refused(401, "Invalid Credentials")
         if token.startswith("reader") and request.method != "GET":
             return _refused(403, "reader does not have storage.objects.create access")
+        if request.query.get("uploadType") == "media":
+            return await self._stored(request, b"", self._trouble())
+        return await self._if_it_is(request)
+
+    async def _if_it_is(self, request: web.Request) -> web.Response:
+        if wanted := request.query.get("ifGenerationMatch"):
+            found = await self._on(request, "GET")
+            if json.decode(found.text or "")["generation"] != wanted:
+                return _refused(412, "At least one of the pre-conditions did not hold.")
         return await self._on(request)
 
     async def _token(self, request: web.Request) -> web.Response:
@@ -114,21 +127,41 @@ class Doorkeeper:
         if re.fullmatch(r"bytes \*/(\*|[1-9]\d*)", wanted):
             kept = self._kept.get(upload, "")
             return web.Response(status=308, headers={"Range": kept} if kept else {})
-        trouble = self.trouble.pop(0) if self.trouble and request.method == "PUT" else ""
+        trouble = self._trouble() if request.method == "PUT" else ""
         if trouble == "lost":
             await request.read()
             return _refused(503, "Service Unavailable")
-        answer = await self._on(request)
+        start = re.match(r"bytes (\d+)-", wanted)
+        before = self._come.get(upload, b"")[: int(start[1]) if start else None]
+        answer = await self._stored(request, before, trouble)
+        self._come[upload] = before + await request.read()
         self._kept[upload] = answer.headers.get("Range", "")
         return _refused(503, "Service Unavailable") if trouble == "unheard" else answer
 
-    async def _on(self, request: web.Request) -> web.StreamResponse:
+    def _trouble(self) -> str:
+        return self.trouble.pop(0) if self.trouble else ""
+
+    async def _stored(self, request: web.Request, before: bytes, trouble: str) -> web.Response:
+        """What has come `before` belongs to it."""
         body = await request.read()
+        if "spoiled" in trouble:
+            body = bytes([body[0] ^ 1]) + body[1:]
+        wanted = request.headers.get("X-Goog-Hash", "").removeprefix("md5=")
+        found = b64encode(md5(before + body, usedforsecurity=False).digest()).decode()
+        if wanted and wanted != found and "unseen" not in trouble:
+            told = f'Provided MD5 hash "{wanted}" doesn\'t match calculated MD5 hash "{found}".'
+            return _refused(400, told)
+        return await self._on(request, body=body)
+
+    async def _on(
+        self, request: web.Request, method: str = "", body: bytes | None = None
+    ) -> web.Response:
+        body = await request.read() if body is None else body
         headers = {name: one for name, one in request.headers.items() if name.lower() not in HOP}
         async with (
             ClientSession(auto_decompress=False) as session,
             session.request(
-                request.method,
+                method or request.method,
                 URL(f"{self._behind}{request.raw_path}", encoded=True),
                 headers=headers,
                 data=BytesIO(body),

@@ -48,6 +48,7 @@ async def test_web_servers(web_server: Server, tmp_path: Path, op: str, least: i
         url=lambda address, name: f"http://{address}/upload/{name}",
         opened=lambda _: web_storage(uploads=True),
         summed=False,
+        checked=False,
         has_directories=False,
     )
     await check(family, op, tmp_path, least)
@@ -66,6 +67,8 @@ async def test_s3(s3: Server, tmp_path: Path, op: str, least: int) -> None:
         url=lambda _, name: f"s3://tests/{name}",
         opened=opened,
         part=5 << 20,
+        # It does not look whether what comes has the SHA-256 that is signed.
+        checked=False,
         left=lambda storage, url: storage.sweep(url, timedelta(0)),
     )
     await check(family, op, tmp_path, least)

@@ -14,11 +14,13 @@ from gcs_server import OTHER, Doorkeeper, doorkeeper, google
 from msgspec import json
 from stores import Server
 
-from funnel.core.error import Denied, FunnelError, Invalid
+from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
 from funnel.net.web import session
-from funnel.ports import Storage
+from funnel.ports import Remover, Storage
 from funnel.storage.content import PART
 from funnel.storage.google.credentials import VARIABLE, Account
+from funnel.storage.patience import Patience
+from funnel.storage.remote import RemoteStorage
 from funnel.testing.build import new_id
 from funnel.testing.storage import RemoteStorageSuite
 
@@ -111,6 +113,51 @@ async def test_an_upload_goes_on_where_it_was_kept_to(
     assert (tmp_path / "to").read_bytes() == content
     begun = [one for one in door.asked if "uploadType=resumable" in one and "POST" in one]
     assert len(begun) == 1 or (trouble, number) == ("unheard", 2)
+
+
+SMALL, LARGE = b"small", bytes(2 * PART + 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "trouble"),
+    [(SMALL, ["spoiled"]), (LARGE, ["spoiled"]), (LARGE, ["none", "none", "spoiled"])],
+)
+async def test_what_is_spoiled_on_the_way_is_refused_and_sent_anew(
+    known: Storage, door: Doorkeeper, base: str, tmp_path: Path, content: bytes, trouble: list[str]
+) -> None:
+    door.trouble = trouble
+    await known.put(BytesIO(content), f"{base}/a")
+    await known.get(f"{base}/a", tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == content
+    begun = [one for one in door.asked if "POST" in one]
+    assert len(begun) == 2
+    assert not any("generation" in one for one in door.asked if "DELETE" in one)
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE])
+async def test_what_is_wrong_at_the_store_does_not_stay(
+    door: Doorkeeper, base: str, tmp_path: Path, content: bytes
+) -> None:
+    file = door.account(tmp_path, "writer")
+    async with google(endpoint_url=door.address, credentials_file=file) as storage:
+        assert isinstance(storage, RemoteStorage)
+        impatient = RemoteStorage(storage.store, Patience(tries=2, first=0.0))
+        door.trouble = (["spoiled unseen"] * (3 if content is LARGE else 1)) * 2
+        with pytest.raises(Unavailable, match=f"{base}/a has the MD5 .*, and was sent as"):
+            await impatient.put(BytesIO(content), f"{base}/a")
+        assert await impatient.list_objects(base) == []
+
+
+async def test_only_our_own_version_is_removed(known: Storage, door: Doorkeeper, base: str) -> None:
+    assert isinstance(known, RemoteStorage)
+    assert isinstance(known.store, Remover)
+    ours = await known.put(BytesIO(b"ours"), f"{base}/a")
+    await known.put(BytesIO(b"theirs"), f"{base}/a")
+    await known.store.remove(ours)
+    assert (await known.stat(f"{base}/a")).size_bytes == 6
+    await known.store.remove(await known.stat(f"{base}/a"))
+    assert await known.list_objects(base) == []
+    assert "ifGenerationMatch" in door.asked[-2]
 
 
 async def test_an_upload_that_fails_is_dropped(known: Storage, door: Doorkeeper, base: str) -> None:

@@ -17,7 +17,8 @@ class Object(Value):
     """
     A file or object. `url` has the form that was asked for; `name` is relative in a list.
 
-    `checksums` are hexadecimal and of the whole content, by their name in `hashlib`.
+    `checksums` are hexadecimal and of the whole content, by their name in `hashlib`; `version` is
+    what the store itself calls this very one by.
     """
 
     url: str
@@ -26,6 +27,7 @@ class Object(Value):
     etag: str = ""
     last_modified: datetime | None = None
     checksums: Mapping[str, str] = {}
+    version: str = ""
 
     def below(self) -> Parts:
         """Where its name leads in its directory; it may try to climb, and raises `Invalid` then."""
@@ -165,6 +167,11 @@ class Content(Protocol):
         """Have the MD5 of what is read compared with that in the answer of the store."""
         ...
 
+    @property
+    def md5(self) -> str:
+        """Of what has been read this time, hexadecimal; nothing where it is not hashed."""
+        ...
+
 
 class Store(Protocol):
     """
@@ -216,4 +223,13 @@ class Sweeper(Protocol):
 
         Those to this name; to all names below, for one that ends in a slash. How many they were.
         """
+        ...
+
+
+@runtime_checkable
+class Remover(Protocol):
+    """A store that may answer that it has stored something else than was sent."""
+
+    async def remove(self, stored: Object) -> None:
+        """Remove what `write` has answered, and nothing that is under its name since."""
         ...

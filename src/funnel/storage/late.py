@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from funnel.core.error import FunnelError
-from funnel.ports import Content, Object, Reading, Store
+from funnel.ports import Content, Object, Reading, Remover, Store
 
 PROJECT: Final = "funnel-tes"
 
@@ -16,8 +16,8 @@ class Late:
     """
     Answers `ports.Store` with what a module has `opened`, for URLs that begin with a scheme.
 
-    What the module imports is not waited for at the start, and where it is not installed, the
-    `extra` to install is told to those who need it.
+    Also `ports.Remover`, where that is one. What the module imports is not waited for at the
+    start, and where it is not installed, the `extra` to install is told to those who need it.
     """
 
     def __init__(
@@ -50,6 +50,11 @@ class Late:
 
     async def write(self, url: str, content: Content) -> Object:
         return await (await self._opened()).write(url, content)
+
+    async def remove(self, stored: Object) -> None:
+        store = await self._opened()
+        if isinstance(store, Remover):
+            await store.remove(stored)
 
     async def close(self) -> None:
         await self._stack.aclose()

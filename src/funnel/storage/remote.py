@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from funnel.core.error import Invalid, NotFound
 from funnel.core.url import redacted
-from funnel.ports import Object, Share, Store, Sweeper
+from funnel.ports import Object, Remover, Share, Store, Sweeper
 from funnel.storage.content import PART, FileContent
 from funnel.storage.download import BUFFER, Download
 from funnel.storage.group import grouped
 from funnel.storage.landing import Corrupt
 from funnel.storage.patience import Changed, Patience, Watch
 from funnel.storage.share import Unlimited
+from funnel.storage.unfinished import taken_back
 
 MOST: Final = 1_000_000
 """Objects below one directory."""
@@ -166,15 +167,23 @@ class RemoteStorage:
 
     async def _write(self, url: str, content: FileContent, watch: Watch) -> Object:
         async with watch.watching():
-            stored = await self.store.write(url, content)
-        if content.size >= 0 and stored.size_bytes != content.count:
-            raise Corrupt(
-                f"{redacted(url)} has {stored.size_bytes} bytes, and {content.count} were sent"
-            )
-        wanted = stored.checksums.get("md5", "")
-        if content.md5 and wanted and content.md5 != wanted:
-            raise Corrupt(f"{redacted(url)} has the MD5 {wanted}, and was sent as {content.md5}")
-        return replace(stored, url=url, size_bytes=content.count)
+            stored = replace(await self.store.write(url, content), url=url)
+        async with taken_back(redacted(url), lambda: self._remove(stored)):
+            _check(stored, content)
+        return replace(stored, size_bytes=content.count)
+
+    async def _remove(self, stored: Object) -> None:
+        if isinstance(self.store, Remover):
+            await self.store.remove(stored)
+
+
+def _check(stored: Object, content: FileContent) -> None:
+    shown = redacted(stored.url)
+    if content.size >= 0 and stored.size_bytes != content.count:
+        raise Corrupt(f"{shown} has {stored.size_bytes} bytes, and {content.count} were sent")
+    found = stored.checksums.get("md5", "")
+    if content.md5 and found and content.md5 != found:
+        raise Corrupt(f"{shown} has the MD5 {found}, and was sent as {content.md5}")
 
 
 def _directory(url: str) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
+from funnel.core.error import Unavailable
 from funnel.storage.google.credentials import SETTING, Credentials
 from funnel.storage.web import heard, refusal
 
@@ -17,6 +18,12 @@ BRIEF: Final = aiohttp.ClientTimeout(total=60.0, sock_connect=30.0)
 FINE: Final = frozenset({200, 206})
 CHECK: Final = f"check what the account of {SETTING} may do"
 NOBODY: Final = f"nobody is logged in: name a key in {SETTING}"
+MISMATCH: Final = "match calculated"
+"""What Google says of a checksum that is another one than ours."""
+
+
+class Spoiled(Unavailable):
+    """What has come is not what was sent, and is not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +75,8 @@ class Door:
             answer = await self._sent(call, token, stack)
         if answer.status not in call.fine:
             check = CHECK if token or not call.signed else NOBODY
-            raise await refusal(answer, call.url, call.deed, check)
+            failure = await refusal(answer, call.url, call.deed, check)
+            raise Spoiled(str(failure)) if MISMATCH in str(failure) else failure
         return answer
 
     async def _sent(self, call: Call, token: str, stack: AsyncExitStack) -> aiohttp.ClientResponse:

@@ -18,14 +18,14 @@ from funnel.ports import Content, Object, Reading
 from funnel.storage.content import PART
 from funnel.storage.google.door import Call, Door
 from funnel.storage.google.plugin import SCHEME
-from funnel.storage.google.upload import Upload
+from funnel.storage.google.upload import Upload, hashed
 from funnel.storage.patience import Changed
 from funnel.storage.web import date_of, pieces_of
 
 T = TypeVar("T")
 
 BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-FIELDS: Final = "name,size,etag,updated,md5Hash"
+FIELDS: Final = "name,size,etag,updated,md5Hash,generation"
 LONGEST: Final = 1024
 """Bytes of a name, as Google has it."""
 KIND: Final = "application/octet-stream"
@@ -39,6 +39,7 @@ class Item(Value, rename="camel"):
     etag: str = ""
     updated: datetime | None = None
     md5_hash: str = ""
+    generation: str = ""
 
     def as_object(self, url: str, name: str = "") -> Object:
         return Object(
@@ -48,6 +49,7 @@ class Item(Value, rename="camel"):
             etag=self.etag,
             last_modified=self.updated,
             checksums=_md5(self.md5_hash),
+            version=self.generation,
         )
 
 
@@ -142,17 +144,30 @@ class GoogleStore:
         if not 0 <= content.size <= 2 * PART:
             found = await Upload(self._door, url).send(content, path, place.name)
         else:
+            body = await content.whole()
             call = Call(
                 url=url,
                 deed="storing",
                 path=path,
                 method="POST",
                 query={"uploadType": "media", "name": place.name, "fields": FIELDS},
-                headers={"Content-Type": KIND},
-                body=await content.whole(),
+                headers={"Content-Type": KIND, **hashed(content)},
+                body=body,
             )
             found = await self._door.content(call)
         return _decoded(found, Item, url).as_object(url)
+
+    async def remove(self, stored: Object) -> None:
+        call = Call(
+            url=stored.url,
+            deed="removing what is wrong",
+            path=_named(stored.url).object,
+            method="DELETE",
+            query={"ifGenerationMatch": stored.version},
+            fine=frozenset({200, 204, 404, 412}),
+            brief=True,
+        )
+        await self._door.content(call)
 
 
 def _decoded(text: bytes, kind: type[T], url: str) -> T:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping
 from typing import Final, NamedTuple
 
 import aiohttp
@@ -15,7 +16,7 @@ from funnel.core.url import redacted
 from funnel.net.jitter import chance, jittered
 from funnel.ports import Content
 from funnel.storage.content import PART
-from funnel.storage.google.door import Call, Door
+from funnel.storage.google.door import Call, Door, Spoiled
 from funnel.storage.web import heard
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class _Chunk(NamedTuple):
     piece: bytes
     total: int | None
     """Bytes of the whole; None until the last chunk."""
+    sums: Mapping[str, str] = {}
 
     @property
     def end(self) -> int:
@@ -99,7 +101,7 @@ class Upload:
                 found = await self._put(chunk, where)
             except Unavailable as error:
                 failures += 1
-                if failures == TRIES or isinstance(error, Lost):
+                if failures == TRIES or isinstance(error, Lost | Spoiled):
                     raise
                 where = None
                 await asyncio.sleep(max(error.retry_after, jittered(next(pauses), chance())))
@@ -122,7 +124,7 @@ class Upload:
             deed="storing",
             path=self._session,
             method="PUT",
-            headers={"Content-Range": chunk.range_from(start)},
+            headers={"Content-Range": chunk.range_from(start), **chunk.sums},
             body=memoryview(chunk.piece)[start - chunk.at :],
             fine=frozenset({200, 201, MORE}) | GONE,
             signed=False,
@@ -166,4 +168,10 @@ async def _chunks(content: Content) -> AsyncIterator[_Chunk]:
             yield _Chunk(at, held, None)
             at += len(held)
         held = piece
-    yield _Chunk(at, held, at + len(held))
+    yield _Chunk(at, held, at + len(held), hashed(content))
+
+
+def hashed(content: Content) -> Mapping[str, str]:
+    """Have what has been read refused, where something else has come."""
+    digest = b64encode(bytes.fromhex(content.md5)).decode()
+    return {"X-Goog-Hash": f"md5={digest}"} if digest else {}

@@ -12,6 +12,7 @@ FULL: Final = frozenset(
 )
 PASSING: Final = frozenset(
     {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable", "OperationAborted"}
+    | {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"}
 )
 PASSING_STATUS: Final = frozenset({408, 416, 425, 429})
 WRONG: Final[Mapping[str, str]] = {
