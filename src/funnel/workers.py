@@ -36,8 +36,8 @@ from funnel.plugins import find
 from funnel.service.away import Away, clear_attempts
 from funnel.service.ids import ids
 from funnel.service.solo import Solo
-from funnel.service.together import first_of
 from funnel.service.worker import Worker
+from funnel.together import first_of
 from funnel.wire.gen import worker_pb2 as pb
 
 LONGEST_TAIL: Final = 1 << 20

@@ -23,7 +23,7 @@ from funnel.api.settings import Connections
 from funnel.api.tls import Certificates, Files, load
 from funnel.core.error import Invalid
 from funnel.ports import unheard
-from funnel.service.together import alongside
+from funnel.together import alongside
 
 LARGE = 5_000_000
 LIMITS = Connections()

@@ -30,8 +30,8 @@ from funnel.service.attendance import Attendance
 from funnel.service.callers import Callers
 from funnel.service.hub import Hub
 from funnel.service.tasks import TaskService
-from funnel.service.together import alongside
 from funnel.testing.build import EPOCH
+from funnel.together import alongside
 from funnel.wire.gen import fault_pb2
 from funnel.wire.gen.tes_pb2_grpc import TaskServiceStub
 

@@ -23,7 +23,7 @@ from funnel.core.error import Unavailable
 from funnel.metrics import Metrics
 from funnel.ports import Credentials, Database
 from funnel.service.callers import Callers
-from funnel.service.together import alongside
+from funnel.together import alongside
 from funnel.wire.gen import tes_pb2 as pb
 from funnel.wire.gen.tes_pb2_grpc import TaskServiceStub
 

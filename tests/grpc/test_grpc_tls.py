@@ -19,7 +19,7 @@ from funnel.auth.tokens import Tokens
 from funnel.core.task import TaskId
 from funnel.ports import Database
 from funnel.service.callers import Callers
-from funnel.service.together import alongside
+from funnel.together import alongside
 from funnel.wire.gen import tes_pb2 as pb
 from funnel.wire.gen.tes_pb2_grpc import TaskServiceStub
 

@@ -13,7 +13,7 @@ from funnel.api.handshake import Handshake
 from funnel.api.settings import Connections
 from funnel.api.tls import Certificates
 from funnel.core.error import Unavailable
-from funnel.service.together import alongside
+from funnel.together import alongside
 
 log = logging.getLogger(__name__)
 

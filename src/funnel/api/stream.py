@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 from funnel.api.answer import Answer, Reply
 from funnel.api.request import Request
 from funnel.core.error import FunnelError
-from funnel.service.together import first_of
+from funnel.together import first_of
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from funnel.core.error import Invalid
 from funnel.safepath import stamp
-from funnel.service.together import alongside
+from funnel.together import alongside
 
 log = logging.getLogger(__name__)
 

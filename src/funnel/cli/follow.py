@@ -12,7 +12,7 @@ from funnel.client.hearing import seen
 from funnel.client.http import AsyncClient
 from funnel.core.state import State
 from funnel.core.task import Task, TaskId
-from funnel.service.together import alongside
+from funnel.together import alongside
 
 
 async def follow(client: AsyncClient, ids: Sequence[TaskId]) -> int:

@@ -33,8 +33,8 @@ from funnel.service.output import Capturing, Pace, Source
 from funnel.service.publish import place
 from funnel.service.remains import SILENCE
 from funnel.service.stage import make_folders
-from funnel.service.together import alongside, lingering, together
 from funnel.service.workplace import Workplace
+from funnel.together import alongside, lingering, together
 
 Job: TypeAlias = Coroutine[Any, Any, object]
 

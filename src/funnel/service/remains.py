@@ -10,8 +10,8 @@ from funnel.core.container import LABEL_ATTEMPT, Found
 from funnel.core.error import FunnelError
 from funnel.core.task import Spec, TaskId
 from funnel.ports import Runtime
-from funnel.service.together import together
 from funnel.service.workplace import Workplace
+from funnel.together import together
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 from funnel.core.event import Level
 from funnel.ports import Share, Storage
 from funnel.service.budget import Budget
-from funnel.service.together import abreast, alongside
+from funnel.together import abreast, alongside
 
 T = TypeVar("T")
 Note: TypeAlias = Callable[[Level, str, Mapping[str, str]], Awaitable[None]]

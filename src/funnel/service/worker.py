@@ -54,9 +54,9 @@ from funnel.service.publish import publish
 from funnel.service.remains import Remains, image_of
 from funnel.service.settings import WorkerSettings
 from funnel.service.stage import lay_out, planned, stage
-from funnel.service.together import alongside, lingering, together, undisturbed
 from funnel.service.transfers import Transfers
 from funnel.service.workplace import Owner, Workplace
+from funnel.together import alongside, lingering, together, undisturbed
 
 log = logging.getLogger(__name__)
 

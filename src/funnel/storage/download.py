@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from funnel.core.error import Unavailable
 from funnel.core.url import redacted
 from funnel.ports import Object, Reading, Share, Store
-from funnel.storage.group import grouped
 from funnel.storage.landing import Landing
 from funnel.storage.patience import Changed, Patience, Watch
+from funnel.together import grouped
 
 SLICE: Final = 16 << 20
 """Bytes that a further connection brings at a time, from the end of the file."""

@@ -1,6 +1,5 @@
 """Objects of the GA4GH Data Repository Service: `drs://host/id` leads to a file elsewhere."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -28,6 +27,7 @@ from funnel.storage.hosts import Hosts, WebHost
 from funnel.storage.http import HttpStore
 from funnel.storage.patience import Patience
 from funnel.storage.remote import RemoteStorage
+from funnel.together import grouped
 
 MOST: Final = 10_000
 """Entries of one bundle, those of nested ones included: each is asked for."""
@@ -87,13 +87,8 @@ class DrsStore:
         for one in entries:
             if "/" in one.name or one.name in {"", ".", ".."}:
                 raise Invalid(f"an entry of {url} has a name that is none: {one.name!r}")
-        try:
-            async with asyncio.TaskGroup() as group:
-                asking = [
-                    group.create_task(self._objects.within(place, one, url)) for one in entries
-                ]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        async with grouped() as group:
+            asking = [group.create_task(self._objects.within(place, one, url)) for one in entries]
         return [(one.name, *task.result()) for one, task in zip(entries, asking, strict=True)]
 
     @asynccontextmanager

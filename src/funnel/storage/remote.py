@@ -12,11 +12,11 @@ from funnel.core.url import redacted
 from funnel.ports import Object, Remover, Share, Store, Sweeper
 from funnel.storage.content import PART, FileContent
 from funnel.storage.download import BUFFER, Download
-from funnel.storage.group import grouped
 from funnel.storage.landing import Corrupt
 from funnel.storage.patience import Changed, Patience, Watch
 from funnel.storage.share import Unlimited
 from funnel.storage.unfinished import taken_back
+from funnel.together import grouped
 
 MOST: Final = 1_000_000
 """Objects below one directory."""

@@ -16,7 +16,7 @@ from funnel.api.grpc.settings import DRAIN, PARTING, STREAMS_END, options
 from funnel.api.listen import listen
 from funnel.api.settings import Limits
 from funnel.core.error import Unavailable
-from funnel.service.together import undisturbed
+from funnel.together import undisturbed
 
 SETTING: Final = "Server.RPCPort"
 EVERY: Final = "::"

@@ -15,7 +15,7 @@ from funnel.core.error import Denied, Fenced, FunnelError, Gap, Invalid, Invalid
 from funnel.core.task import TaskId
 from funnel.service.attendance import TOKEN_LASTS, Attendance
 from funnel.service.hold import Given, Hold
-from funnel.service.together import first_of
+from funnel.together import first_of
 from funnel.wire.attempt import LARGEST, PROTOCOL, read_events, written
 from funnel.wire.gen import worker_pb2 as pb
 

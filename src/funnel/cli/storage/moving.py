@@ -16,7 +16,7 @@ from funnel.cli.storage.shown import FORMS, print_one
 from funnel.cli.words import config_option
 from funnel.ports import Object, Share, Storage
 from funnel.service.budget import Budget
-from funnel.service.together import abreast, alongside
+from funnel.together import abreast, alongside
 
 F = TypeVar("F", bound=Callable[..., Any])
 

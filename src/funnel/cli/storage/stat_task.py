@@ -13,7 +13,7 @@ from funnel.cli.words import config_option
 from funnel.core.error import FunnelError
 from funnel.core.task import Input, Output, Spec
 from funnel.ports import Object, Storage
-from funnel.service.together import abreast
+from funnel.together import abreast
 
 
 @click.command("stat-task")

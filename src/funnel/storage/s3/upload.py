@@ -17,6 +17,7 @@ from funnel.storage.s3.answers import Page, element
 from funnel.storage.s3.bucket import Bucket, Call
 from funnel.storage.s3.failure import answer_of
 from funnel.storage.web import heard
+from funnel.together import grouped
 
 log = logging.getLogger(__name__)
 
@@ -68,17 +69,14 @@ class Upload:
         size = max(PART, -(-content.size // MOST // MEBIBYTE + 1) * MEBIBYTE)
         room = asyncio.Semaphore(max(1, content.abreast * PART // size))
         sending: list[asyncio.Task[str]] = []
-        try:
-            async with asyncio.TaskGroup() as group:
-                async for piece in _one_at_least(content.pieces(size)):
-                    await room.acquire()
-                    task = group.create_task(self._part(len(sending) + 1, piece))
-                    task.add_done_callback(lambda _: room.release())
-                    sending.append(task)
-                    if len(sending) > MOST:
-                        raise Invalid(f"{redacted(self._url)}: it has more than {MOST} parts")
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+        async with grouped() as group:
+            async for piece in _one_at_least(content.pieces(size)):
+                await room.acquire()
+                task = group.create_task(self._part(len(sending) + 1, piece))
+                task.add_done_callback(lambda _: room.release())
+                sending.append(task)
+                if len(sending) > MOST:
+                    raise Invalid(f"{redacted(self._url)}: it has more than {MOST} parts")
         return [one.result() for one in sending]
 
     async def _part(self, number: int, piece: bytes) -> str:
