@@ -7,8 +7,9 @@ from azure_server import azure
 from gcs_server import gcs
 from s3_server import s3
 from stores import Server, running
+from swift_server import swift_server
 
-__all__ = ["azure", "gcs", "s3"]
+__all__ = ["azure", "gcs", "s3", "swift_server"]
 
 
 @pytest.fixture(scope="session")

@@ -53,10 +53,6 @@ NOT_YET: Final[Names] = _names(
         Resources=_names(Defaults=QUANTITIES, Limits=QUANTITIES),
     ),
     LocalStorage=_names("Disabled"),
-    Swift=_names(
-        "Disabled UserName Password AuthURL TenantName TenantID RegionName",
-        "ChunkSizeBytes MaxRetries",
-    ),
     Plugins=_names("Path Params"),
     Scheduler=_names("ScheduleRate ScheduleChunk NodePingTimeout NodeInitTimeout NodeDeadTimeout"),
     Node=_names("ID Timeout UpdateRate Metadata", Resources=QUANTITIES),

@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from funnel.core.error import FunnelError
-from funnel.ports import Content, Object, Reading, Remover, Store
+from funnel.ports import Content, Object, Reading, Remover, Store, Sweeper
+
+L = TypeVar("L", bound="Late")
 
 PROJECT: Final = "funnel-tes"
 
@@ -77,8 +80,18 @@ class Late:
             ) from error
 
 
+class LateSweeper(Late):
+    """The same of a store that is a `ports.Sweeper` as well."""
+
+    async def sweep(self, url: str, age: timedelta) -> int:
+        store = await self._opened()
+        if not isinstance(store, Sweeper):
+            raise TypeError(f"{self._module} opens no sweeper")
+        return await store.sweep(url, age)
+
+
 @asynccontextmanager
-async def closing(late: Late) -> AsyncGenerator[Late]:
+async def closing(late: L) -> AsyncGenerator[L]:
     try:
         yield late
     finally:

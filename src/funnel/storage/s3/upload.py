@@ -13,11 +13,11 @@ from funnel.core.url import redacted
 from funnel.net.jitter import chance, jittered
 from funnel.ports import Clock, Content
 from funnel.storage.content import PART
+from funnel.storage.parts import in_parts
 from funnel.storage.s3.answers import Page, element
 from funnel.storage.s3.bucket import Bucket, Call
 from funnel.storage.s3.failure import answer_of
 from funnel.storage.web import heard
-from funnel.together import grouped
 
 log = logging.getLogger(__name__)
 
@@ -65,21 +65,13 @@ class Upload:
             raise
 
     async def _parts(self, content: Content) -> list[str]:
-        """Their ETags in order; so many at once as the content says, and one is read meanwhile."""
+        """Their ETags in order."""
         size = max(PART, -(-content.size // MOST // MEBIBYTE + 1) * MEBIBYTE)
-        room = asyncio.Semaphore(max(1, content.abreast * PART // size))
-        sending: list[asyncio.Task[str]] = []
-        async with grouped() as group:
-            async for piece in _one_at_least(content.pieces(size)):
-                await room.acquire()
-                task = group.create_task(self._part(len(sending) + 1, piece))
-                task.add_done_callback(lambda _: room.release())
-                sending.append(task)
-                if len(sending) > MOST:
-                    raise Invalid(f"{redacted(self._url)}: it has more than {MOST} parts")
-        return [one.result() for one in sending]
+        return await in_parts(content, size, self._part)
 
     async def _part(self, number: int, piece: bytes) -> str:
+        if number > MOST:
+            raise Invalid(f"{redacted(self._url)}: it has more than {MOST} parts")
         call = Call(
             url=self._url,
             deed=f"storing part {number}",
@@ -190,13 +182,3 @@ async def unfinished(
             "key-marker": page.said.get("NextKeyMarker", ""),
             "upload-id-marker": page.said.get("NextUploadIdMarker", ""),
         }
-
-
-async def _one_at_least(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """An upload needs a part, though the file be empty."""
-    empty = True
-    async for piece in pieces:
-        empty = False
-        yield piece
-    if empty:
-        yield b""

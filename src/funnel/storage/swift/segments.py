@@ -1,0 +1,186 @@
+"""Large objects: a manifest under their name, and segments in a container beside theirs."""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import Final, NamedTuple
+
+from msgspec import DecodeError, ValidationError, json
+
+from funnel.core.error import Denied, NotFound, Unavailable
+from funnel.core.url import redacted
+from funnel.core.value import Value
+from funnel.storage.patience import Patience
+from funnel.storage.swift.door import Call, Door
+from funnel.storage.swift.listing import Item, items
+from funnel.storage.swift.place import Place, path_of
+from funnel.together import grouped
+
+log = logging.getLogger(__name__)
+
+OURS: Final = re.compile(r"(.+)/\.funnel-[0-9a-f]{16}/")
+"""Before the segments of one upload, after the name of what was stored."""
+BEGUN: Final = "begun"
+"""The object beside segments that are not all there yet."""
+ABREAST: Final = 8
+REMOVING: Final = Patience(tries=3, first=0.5, longest=2.0)
+VERSIONS: Final = ("X-Versions-Enabled", "X-Versions-Location", "X-History-Location")
+
+
+class Part(Value):
+    """A line of a manifest, as Swift shows it."""
+
+    name: str = ""
+
+
+class Left(NamedTuple):
+    """What is there of one upload, beginning with `prefix`."""
+
+    owner: str
+    prefix: str
+    items: list[Item]
+
+    def began_before(self, time: datetime) -> bool:
+        """And has not come to its end."""
+        marker = self.prefix + BEGUN
+        begun = next((one.changed for one in self.items if one.name == marker), None)
+        return begun is not None and begun <= time
+
+
+class Segments:
+    """Of the objects of one container, on behalf of `url`."""
+
+    def __init__(self, door: Door, place: Place, url: str) -> None:
+        self._door = door
+        self._url = url
+        self._place = place
+
+    async def used(self, name: str) -> frozenset[str]:
+        """
+        Those of the object that has this name by now, as container/name.
+
+        There are none where it is small, or not there.
+        """
+        path = path_of(self._place.container, name)
+        newest = {"X-Newest": "true"}
+        try:
+            look = Call(url=self._url, deed="looking", path=path, method="HEAD", headers=newest)
+            async with self._door.ask(look) as answer:
+                if "X-Static-Large-Object" not in answer.headers:
+                    return frozenset()
+            call = Call(
+                url=self._url,
+                deed="reading the manifest",
+                path=f"{path}?multipart-manifest=get",
+                headers=newest,
+            )
+            return _parts(await self._door.content(call), self._url)
+        except NotFound:
+            return frozenset()
+
+    async def seen(self) -> frozenset[str]:
+        """Those of the object that is there; none where we may not look."""
+        with suppress(Denied):
+            return await self.used(self._place.name)
+        return frozenset()
+
+    async def replaced(self, old: Collection[str]) -> None:
+        """
+        Remove those of them that lie where we or others put segments of this very object.
+
+        Not where the object still has them, and not where the container keeps its old versions.
+        """
+        ours = f"{self._place.segments}/{self._place.name}/"
+        gone = {one for one in old if one.startswith(ours)}
+        gone -= await self.used(self._place.name) if gone else set()
+        if not gone or await self.are_kept():
+            return
+        names = {one.partition("/")[2] for one in gone}
+        for prefix in {found[0] for one in names if (found := OURS.match(one))}:
+            # Manifests of manifests name only these.
+            async for item in items(self._door, self._place.segments, prefix, self._url):
+                names.add(item.name)
+        await self.remove(sorted(names))
+
+    async def are_kept(self) -> bool:
+        """Whether the container has versions of its objects, which may use any segment."""
+        call = Call(
+            url=self._url,
+            deed="looking",
+            path=path_of(self._place.container),
+            method="HEAD",
+        )
+        async with self._door.ask(call) as answer:
+            found = [answer.headers.get(name, "") for name in VERSIONS]
+        return any(one not in {"", "False", "false"} for one in found)
+
+    async def remove(self, names: Iterable[str]) -> None:
+        waiting = iter(names)
+
+        async def work() -> None:
+            for name in waiting:
+                await REMOVING.persist(partial(self._remove, name), lambda: 0)
+
+        async with grouped() as group:
+            for _ in range(ABREAST):
+                group.create_task(work())
+
+    async def _remove(self, name: str) -> None:
+        call = Call(
+            url=self._url,
+            deed="removing a segment",
+            path=path_of(self._place.segments, name),
+            method="DELETE",
+            fine=frozenset({204, 404}),
+        )
+        await self._door.content(call)
+
+    async def sweep(self, before: datetime) -> int:
+        """
+        Remove those of uploads that began before and have not come to their end; how many.
+
+        In a container that keeps versions of its objects nothing is removed.
+        """
+        count = 0
+        try:
+            async for left in self._left():
+                if not left.began_before(before) or await self.are_kept():
+                    continue
+                names = sorted(one.name for one in left.items)
+                used = await self.used(left.owner)
+                if any(one.partition("/")[2].startswith(left.prefix) for one in used):
+                    # It was killed between its end and the moment when that was written down.
+                    names = [left.prefix + BEGUN]
+                else:
+                    count += 1
+                await self.remove(names)
+        except NotFound:
+            log.debug("%s has no container %s", redacted(self._url), self._place.segments)
+        return count
+
+    async def _left(self) -> AsyncIterator[Left]:
+        """Uploads to the name, or to all names below it."""
+        name = self._place.name
+        prefix = f"{name}/.funnel-" if name and not name.endswith("/") else name
+        found: Left | None = None
+        async for item in items(self._door, self._place.segments, prefix, self._url):
+            if (match := OURS.match(item.name)) is None:
+                continue
+            if found and found.prefix != match[0]:
+                yield found
+                found = None
+            found = found or Left(match[1], match[0], [])
+            found.items.append(item)
+        if found:
+            yield found
+
+
+def _parts(text: bytes, url: str) -> frozenset[str]:
+    try:
+        found: Sequence[Part] = json.decode(text, type=tuple[Part, ...])
+    except (DecodeError, ValidationError) as error:
+        raise Unavailable(f"{redacted(url)}: what came is no manifest") from error
+    return frozenset(one.name.lstrip("/") for one in found)

@@ -1,0 +1,171 @@
+"""Large files in segments: all of them, or none that stays."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from hashlib import md5
+from typing import Final, NamedTuple
+
+from msgspec import json
+
+from funnel.core.error import FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.url import redacted
+from funnel.ports import Content
+from funnel.storage.content import PART
+from funnel.storage.parts import in_parts
+from funnel.storage.patience import Patience
+from funnel.storage.swift.door import Call, Door
+from funnel.storage.swift.place import LONGEST, Place, path_of
+from funnel.storage.swift.segments import BEGUN, Segments
+from funnel.storage.unfinished import taken_back
+
+log = logging.getLogger(__name__)
+
+TRIES: Final = 4
+"""Of one segment; then the whole upload has failed, and may be tried again."""
+PATIENCE: Final = 30.0
+"""Seconds for the store to say whether a manifest is in place."""
+MOST: Final = 1000
+"""Lines of a manifest."""
+
+
+class Stored(NamedTuple):
+    """A segment, or all that a manifest has."""
+
+    name: str
+    etag: str
+    size: int
+
+
+class Upload:
+    """Of one file to one place, once, on behalf of `url`."""
+
+    def __init__(self, door: Door, place: Place, url: str) -> None:
+        self._door = door
+        self._place = place
+        self._url = url
+        self._prefix = f"{place.name}/.funnel-{secrets.token_hex(8)}/"
+        self._names: list[str] = []
+        """Of what may be there of it; the last one to go is what says that it is not whole."""
+
+    async def send(self, content: Content) -> Stored:
+        """Where it fails or is cancelled, what has come is removed."""
+        if len(self._prefix.encode()) + 9 > LONGEST:
+            raise Invalid(f"{redacted(self._url)} has a name too long for an object of segments")
+        async with taken_back(redacted(self._url), self._remove):
+            await self._begin()
+            parts = await in_parts(content, PART, self._segment)
+            while len(parts) > MOST:
+                parts = [
+                    await self._manifest(parts[at : at + MOST]) for at in range(0, len(parts), MOST)
+                ]
+        stored = await self._publish(parts)
+        await self._end()
+        return stored
+
+    async def _begin(self) -> None:
+        """Says that what lies beside it is not whole, to who sweeps after a program was killed."""
+        name = self._new(BEGUN)
+        try:
+            await self._put(self._place.segments, name, b"")
+        except NotFound:
+            await self._make_container()
+            await self._put(self._place.segments, name, b"")
+
+    async def _end(self) -> None:
+        """It is stored, whatever happens here."""
+        try:
+            await Segments(self._door, self._place, self._url).remove([self._prefix + BEGUN])
+        except FunnelError as error:
+            log.warning(
+                "%s is whole, and a later sweep will see it: %s", redacted(self._url), error
+            )
+
+    async def _make_container(self) -> None:
+        """With the rights and the policy of the one beside it."""
+        look = Call(
+            url=self._url,
+            deed="looking",
+            path=path_of(self._place.container),
+            method="HEAD",
+        )
+        async with self._door.ask(look) as answer:
+            same = {
+                name: answer.headers[name]
+                for name in ("X-Container-Read", "X-Container-Write", "X-Storage-Policy")
+                if name in answer.headers
+            }
+        call = Call(
+            url=self._url,
+            deed=f"making the container {self._place.segments}",
+            path=path_of(self._place.segments),
+            method="PUT",
+            headers=same,
+        )
+        await self._door.content(call)
+
+    async def _segment(self, number: int, piece: bytes) -> Stored:
+        name = self._new(f"{number:08}")
+        return await self._persist(self._place.segments, name, piece)
+
+    async def _manifest(self, parts: Sequence[Stored]) -> Stored:
+        """Of some of the segments, where they are too many for one."""
+        name = self._new(f"{len(self._names):08}.manifest")
+        return await self._persist(self._place.segments, name, parts)
+
+    async def _publish(self, parts: Sequence[Stored]) -> Stored:
+        """
+        Put it in its place.
+
+        Segments are not removed where nobody knows whether the object has them by now.
+        """
+        container, name = self._place
+        putting = asyncio.create_task(self._persist(container, name, parts))
+        try:
+            return await asyncio.shield(putting)
+        except BaseException:
+            await asyncio.wait([putting], timeout=PATIENCE)
+            error = putting.exception() if putting.done() else Unavailable("no answer in time")
+            putting.cancel()
+            if isinstance(error, Unavailable):
+                log.warning("%s: what was sent stays until it is swept: %s", self._prefix, error)
+            elif error:
+                async with taken_back(redacted(self._url), self._remove):
+                    raise
+            raise
+
+    async def _persist(self, container: str, name: str, what: bytes | Sequence[Stored]) -> Stored:
+        patience = Patience(tries=TRIES, longest=10.0)
+        return await patience.persist(lambda: self._put(container, name, what), lambda: 0)
+
+    async def _put(self, container: str, name: str, what: bytes | Sequence[Stored]) -> Stored:
+        """Bytes, or a manifest."""
+        path = path_of(container, name)
+        if isinstance(what, bytes):
+            etag = await asyncio.to_thread(lambda: md5(what, usedforsecurity=False).hexdigest())
+            await self._door.put(self._url, path, what, etag)
+            return Stored(name, etag, len(what))
+        tags = "".join(one.etag for one in what)
+        etag = md5(tags.encode(), usedforsecurity=False).hexdigest()
+        body = _manifest_of(self._place.segments, what)
+        await self._door.put(self._url, f"{path}?multipart-manifest=put", body, etag)
+        return Stored(name, etag, sum(one.size for one in what))
+
+    async def _remove(self) -> None:
+        segments = Segments(self._door, self._place, self._url)
+        await segments.remove(self._names[1:])
+        await segments.remove(self._names[:1])
+
+    def _new(self, name: str) -> str:
+        self._names.append(self._prefix + name)
+        return self._names[-1]
+
+
+def _manifest_of(container: str, parts: Sequence[Stored]) -> bytes:
+    return json.encode(
+        [
+            {"path": f"/{container}/{one.name}", "etag": one.etag, "size_bytes": one.size}
+            for one in parts
+        ]
+    )
