@@ -4,6 +4,7 @@
 #   /login/     user and password    /bearer/   a token          /flaky/   503 for half of the requests
 #   /redirect/  leads to /open/      /away/     leads to another host name
 #   /upload/    takes PUT            /packed/   sends with gzip whatever is asked for
+#   /signed/    takes PUT alone, and none that is to replace nothing
 install_http() {
   debian_packages nginx-light openssl
 }
@@ -51,6 +52,7 @@ http {
     location /round/ { return 302 /round/; }
     location /unseen/ { if (\$request_method = HEAD) { return 405; } alias $folder/files/; }
     location /upload/ { alias $folder/files/; dav_methods PUT; create_full_put_path on; }
+    location /signed/ { alias $folder/files/; dav_methods PUT; if (\$request_method != PUT) { return 403; } if (\$http_if_none_match = "*") { return 412; } }
     location /private/ { alias $folder/files/; dav_methods PUT; create_full_put_path on; auth_basic "files"; auth_basic_user_file $folder/users; }
     location /packed/ { alias $folder/files/; add_header Content-Encoding gzip; }
   }

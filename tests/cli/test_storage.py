@@ -182,3 +182,16 @@ def at_terminal(*words: str) -> str:
         given.write(b".")
         given.flush()
         return screen.read(1 << 16).decode().removesuffix(".")
+
+
+def test_nothing_is_replaced_where_that_is_said(call: Call, tmp_path: Path) -> None:
+    here = f"file://{tmp_path}"
+    (tmp_path / "new").write_text("new")
+    for words in (("put", "new"), ("copy", f"{here}/new")):
+        assert call("storage", *words, f"{here}/to/{words[0]}", "--no-overwrite").code == 0
+        (tmp_path / "new").write_text("newer")
+        answer = call("storage", *words, f"{here}/to/{words[0]}", "--no-overwrite")
+        assert (answer.code, answer.out) == (1, "")
+        assert f"there is {here}/to/{words[0]} already, and nothing is replaced" in answer.err
+    assert (tmp_path / "to" / "put").read_text() == "new"
+    assert (tmp_path / "to" / "copy").read_text() == "newer"

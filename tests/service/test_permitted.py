@@ -46,9 +46,9 @@ class Asked(MemoryStore):
         async with super().read(url, start, end, etag) as reading:
             yield reading
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         self.requests.append(("write", url))
-        return await super().write(url, content)
+        return await super().write(url, content, overwrite=overwrite)
 
 
 @pytest.fixture

@@ -50,8 +50,10 @@ class StuckStorage(LocalStorage):
         await self.stuck.here()
         raise Unavailable
 
-    async def put(self, source: object, url: str, share: Share | None = None) -> Object:
-        del source, url, share
+    async def put(
+        self, source: object, url: str, share: Share | None = None, *, overwrite: bool = True
+    ) -> Object:
+        del source, url, share, overwrite
         await self.stuck.here()
         raise Unavailable
 

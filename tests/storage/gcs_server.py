@@ -1,13 +1,15 @@
 """fake-gcs-server as the tests have it, and the doorkeeper that it lacks."""
 
+import asyncio
 import re
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import md5
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 import jwt
@@ -67,6 +69,9 @@ class Doorkeeper:
         self.valid: set[str] = set()
         self._kept: dict[str, str] = {}
         self._come: dict[str, bytes] = {}
+        self._new: dict[str, str] = {}
+        """Where there must be nothing, by the uploads that ask for that."""
+        self._deciding = asyncio.Lock()
 
     def account(self, folder: Path, who: str, key: rsa.RSAPrivateKey = KEY) -> str:
         """A file as Google makes it."""
@@ -93,9 +98,37 @@ class Doorkeeper:
             return _refused(401, "Invalid Credentials")
         if token.startswith("reader") and request.method != "GET":
             return _refused(403, "reader does not have storage.objects.create access")
-        if request.query.get("uploadType") == "media":
-            return await self._stored(request, b"", self._trouble())
+        return await self._known(request)
+
+    async def _known(self, request: web.Request) -> web.StreamResponse:
+        kind = request.query.get("uploadType")
+        if kind == "media":
+            trouble, target = self._trouble(), self._target(request)
+            return await self._alone(target, lambda: self._stored(request, b"", trouble))
+        if kind == "resumable":
+            answer = await self._on(request)
+            upload = URL(answer.headers.get("Location", "")).query.get("upload_id", "")
+            self._new[upload] = self._target(request)
+            return answer
         return await self._if_it_is(request)
+
+    def _target(self, request: web.Request) -> str:
+        if request.query.get("ifGenerationMatch") != "0":
+            return ""
+        bucket, name = request.path.split("/")[-2], quote(request.query["name"], safe="")
+        return f"{self._behind}/storage/v1/b/{bucket}/o/{name}"
+
+    async def _alone(
+        self, target: str, storing: Callable[[], Awaitable[web.Response]]
+    ) -> web.Response:
+        """One at a time, and only where nothing is, if there is a target."""
+        if not target:
+            return await storing()
+        async with self._deciding, ClientSession() as session:
+            async with session.get(URL(target, encoded=True)) as found:
+                if found.status == 200:
+                    return _refused(412, "At least one of the pre-conditions did not hold.")
+            return await storing()
 
     async def _if_it_is(self, request: web.Request) -> web.Response:
         if wanted := request.query.get("ifGenerationMatch"):
@@ -133,7 +166,8 @@ class Doorkeeper:
             return _refused(503, "Service Unavailable")
         start = re.match(r"bytes (\d+)-", wanted)
         before = self._come.get(upload, b"")[: int(start[1]) if start else None]
-        answer = await self._stored(request, before, trouble)
+        target = "" if wanted.endswith("/*") else self._new.get(upload, "")
+        answer = await self._alone(target, lambda: self._stored(request, before, trouble))
         self._come[upload] = before + await request.read()
         self._kept[upload] = answer.headers.get("Range", "")
         return _refused(503, "Service Unavailable") if trouble == "unheard" else answer

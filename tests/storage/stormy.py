@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from funnel.core.error import NotFound, Unavailable
+from funnel.core.error import Exists, NotFound, Unavailable
 from funnel.ports import Content, Object, Reading, Share
 from funnel.storage.patience import Patience
 from funnel.storage.remote import RemoteStorage
@@ -41,6 +41,8 @@ class Step:
     sized: bool = True
     spoiled: bool = False
     """The first byte is another one."""
+    lost: bool = False
+    """What is sent is stored, and the answer does not come."""
     changes: bytes | None = None
     """What the object becomes before it is read."""
 
@@ -107,7 +109,7 @@ class ScriptedStore:
         finally:
             self.open -= 1
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         step, found = self._step(), bytearray()
         await self._answer(step)
         self.abreast = content.abreast
@@ -123,7 +125,11 @@ class ScriptedStore:
                 await asyncio.sleep(step.trickle)
         finally:
             self.open -= 1
+        if not overwrite and url in self.files:
+            raise Exists
         self.files[url] = _spoiled(bytes(found)) if step.spoiled else bytes(found)
+        if step.lost:
+            raise Unavailable("lost")
         return self._object(url, self.files[url])
 
     def _step(self) -> Step:
@@ -205,10 +211,15 @@ class Scene:
         return content
 
     async def put(
-        self, *steps: Step, source: IO[bytes] | None = None, share: Share | None = None
+        self,
+        *steps: Step,
+        source: IO[bytes] | None = None,
+        share: Share | None = None,
+        overwrite: bool = True,
     ) -> bytes:
         self.store.steps = list(steps)
-        stored = await self.storage.put(source or BytesIO(BODY), URL, share)
+        content = source or BytesIO(BODY)
+        stored = await self.storage.put(content, URL, share, overwrite=overwrite)
         assert stored.size_bytes == len(self.store.files[URL])
         return self.store.files[URL]
 

@@ -1,5 +1,6 @@
 """Azure Blob Storage, against Azurite."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
@@ -12,7 +13,7 @@ from aiohttp import web
 from azure_server import ACCOUNT, HOST, KEY, blobs, root, signature
 from stores import Server
 
-from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.core.secret import Secret
 from funnel.net.clock import now
 from funnel.plugins import find, storage_names
@@ -40,6 +41,8 @@ def base() -> str:
 
 class TestAzure(RemoteStorageSuite):
     has_directories = False
+    # Of small files alone, see below.
+    decides = False
     # Azure itself takes a backslash for a slash, so that we refuse it.
     names = tuple(one for one in RemoteStorageSuite.names if "\\" not in one)
 
@@ -238,6 +241,7 @@ async def test_without_an_account_the_setting_is_named() -> None:
         ("status code: 404 Not Found", NotFound),
         ("status code: 401 Unauthorized", Denied),
         ("status code: 400 Bad Request", Invalid),
+        ("status code: 409 Conflict: <Code>BlobAlreadyExists</Code>", Exists),
         ("status code: 429 Too Many Requests", Unavailable),
         ("status code: 503 Server Busy", Unavailable),
         ("status code: 507 Full", NoSpace),
@@ -259,3 +263,21 @@ async def test_a_large_file_of_odd_size_comes_back(
     assert stored.etag == (await storage.stat(f"{base}/a")).etag
     await storage.get(f"{base}/a", tmp_path / "to")
     assert (tmp_path / "to").read_bytes() == content
+
+
+async def test_azure_decides_who_of_several_stores_what_replaces_nothing(
+    storage: Storage, base: str
+) -> None:
+    answers = await asyncio.gather(
+        *(storage.put(BytesIO(b"x"), f"{base}/a", overwrite=False) for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert sorted(type(one).__name__ for one in answers) == [*["Exists"] * 4, "Object"]
+
+
+async def test_a_large_file_that_is_to_replace_nothing_is_refused(
+    storage: Storage, base: str
+) -> None:
+    with pytest.raises(Invalid, match="more than 16 MiB cannot be stored at Azure only where"):
+        await storage.put(BytesIO(bytes(2 * PART + 1)), f"{base}/a", overwrite=False)
+    assert await storage.list_objects(base) == []

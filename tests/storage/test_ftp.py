@@ -80,9 +80,13 @@ def line(server: Server) -> Iterator[Proxy]:
 class TestFTP(StorageSuite):
     """A user and password of the settings."""
 
+    conditional = False
+
 
 class TestOldServer(StorageSuite):
     """It lists as `ls` does, and its files are where it says in no case."""
+
+    conditional = False
 
     @pytest.fixture
     def base(self, server: Server, files: Path) -> str:

@@ -44,7 +44,10 @@ def base() -> str:
 
 
 class TestGoogle(RemoteStorageSuite):
+    """The emulator heeds conditions of one kind of upload alone, which is none of ours."""
+
     has_directories = False
+    decides = False
 
     @pytest.fixture
     async def storage(self, gcs: Server) -> AsyncGenerator[Storage]:
@@ -310,3 +313,15 @@ async def _serving(
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+
+@pytest.mark.parametrize("size", [3, 2 * PART + 1])
+async def test_google_decides_who_of_several_stores_what_replaces_nothing(
+    known: Storage, base: str, size: int
+) -> None:
+    answers = await asyncio.gather(
+        *(known.put(BytesIO(bytes(size)), f"{base}/a", overwrite=False) for _ in range(3)),
+        return_exceptions=True,
+    )
+    assert sorted(type(one).__name__ for one in answers) == ["Exists", "Exists", "Object"]
+    assert len(await known.list_objects(base)) == 1

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stores import Server
 from webs import HERE, Beside, host, web_storage
 
-from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.reach import Reach
 from funnel.core.secret import Secret
 from funnel.ports import Storage
@@ -52,8 +52,11 @@ def login(web_server: Server) -> WebHost:
 
 
 class TestHttp(StorageSuite):
+    """nginx heeds no conditions when it stores."""
+
     names = SAFE
     many = 200
+    decides = False
 
     @pytest.fixture
     def folder(self, files: Path) -> Path:
@@ -205,6 +208,14 @@ async def test_credentials_to_read_with_are_none_to_write_with(
     async with web_storage(replace(login(web_server), uploads=True)) as storage:
         await storage.put(BytesIO(b"x"), f"{site}/private/{name}")
     assert (files / name).read_bytes() == b"x"
+
+
+async def test_the_server_says_that_something_is_there_already(site: str) -> None:
+    url = f"{site}/signed/{uuid4()}"
+    async with web_storage(uploads=True) as storage:
+        with pytest.raises(Exists, match=r"/signed/.* was answered 412"):
+            await storage.put(BytesIO(b"x"), url, overwrite=False)
+        await storage.put(BytesIO(b"x"), url)
 
 
 async def test_an_upload_follows_no_redirect(storage: Storage, site: str) -> None:

@@ -23,7 +23,7 @@ from stormy import (
     descriptors_below,
 )
 
-from funnel.core.error import Denied, FunnelError, NoSpace, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, FunnelError, NoSpace, NotFound, Unavailable
 from funnel.service.budget import Budget
 from funnel.storage import download
 from funnel.storage.landing import Corrupt
@@ -275,3 +275,28 @@ async def test_a_list_that_falls_silent_is_given_up(scene: Scene) -> None:
     scene.store.steps = [silent] * 3
     with pytest.raises(Unavailable, match="stuck"):
         await scene.storage.list_objects("script://a/d")
+
+
+async def test_what_an_earlier_try_has_stored_is_known_again(scene: Scene) -> None:
+    scene.store.files.clear()
+    assert await scene.put(GOOD, Step(lost=True), GOOD, overwrite=False) == BODY
+
+
+async def test_what_may_be_of_an_earlier_try_is_said_to_be(scene: Scene) -> None:
+    scene.store.files.clear()
+    scene.store.summed = False
+    with pytest.raises(Exists, match="an earlier try may have stored it"):
+        await scene.put(GOOD, Step(lost=True), overwrite=False)
+
+
+async def test_what_others_have_stored_meanwhile_stays(scene: Scene) -> None:
+    scene.store.files[URL] = NEW
+    with pytest.raises(Exists):
+        await scene.put(Step(error=NotFound()), AWAY, GOOD, overwrite=False)
+    assert scene.store.files == {URL: NEW}
+
+
+async def test_nothing_is_sent_where_something_is_already(scene: Scene) -> None:
+    scene.store.files[URL] = NEW
+    with pytest.raises(Exists, match="script://a/b"):
+        await scene.put(GOOD, Step(error=AssertionError()), overwrite=False)

@@ -266,7 +266,7 @@ async def test_of_an_upload_that_fails_no_part_stays(storage: Storage, base: str
 async def begun(storage: Storage, url: str) -> None:
     """As by a program that was killed."""
     bucket, key = await opened(storage, url)
-    await Upload(bucket, key, url).begin()
+    await Upload(bucket, key, url, {}).begin()
 
 
 async def test_what_a_killed_program_left_is_swept_and_no_more(storage: Storage, base: str) -> None:

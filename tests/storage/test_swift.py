@@ -1,12 +1,16 @@
 """OpenStack Swift, the real one, with its own logins."""
 
 from collections.abc import AsyncGenerator
+from io import BytesIO
 
 import pytest
 from stores import Server
 from swift_server import swift
 
+from funnel.core.error import Exists
 from funnel.ports import Storage
+from funnel.storage.content import PART, FileContent
+from funnel.storage.remote import RemoteStorage
 from funnel.testing.build import new_id
 from funnel.testing.storage import RemoteStorageSuite
 
@@ -17,7 +21,10 @@ def base() -> str:
 
 
 class TestSwift(RemoteStorageSuite):
+    """Swift looks whether something is there before it stores, and not once more in the end."""
+
     has_directories = False
+    decides = False
     many = 250
     """More than this server has on one page."""
 
@@ -39,3 +46,17 @@ class TestSwift(RemoteStorageSuite):
     @pytest.fixture
     def nowhere(self) -> str:
         return "swift://nowhere"
+
+
+@pytest.mark.parametrize("size", [1, 2 * PART + 1])
+async def test_swift_looks_itself_whether_something_is_there(
+    swift_server: Server, size: int
+) -> None:
+    url = f"swift://tests/{new_id()}"
+    async with swift(swift_server) as storage:
+        assert isinstance(storage, RemoteStorage)
+        await storage.put(BytesIO(b"old"), url)
+        content = FileContent(BytesIO(bytes(size)), url, lambda _: None)
+        with pytest.raises(Exists, match="412"):
+            await storage.store.write(url, content, overwrite=False)
+        assert (await storage.stat(url)).size_bytes == 3

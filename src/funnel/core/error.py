@@ -55,6 +55,10 @@ class Conflict(FunnelError):
     """This idempotency key was used for another task."""
 
 
+class Exists(Conflict):
+    """There is something of this name already, and nothing is replaced."""
+
+
 class InvalidTransition(FunnelError):
     """A task cannot move between these states."""
 

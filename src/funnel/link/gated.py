@@ -13,6 +13,8 @@ class Gated(Around):
         super().__init__(storage)
         self._open = open_
 
-    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
+    async def put(
+        self, source: IO[bytes], url: str, share: Share | None = None, *, overwrite: bool = True
+    ) -> Object:
         await self._open()
-        return await self._storage.put(source, url, share)
+        return await self._storage.put(source, url, share, overwrite=overwrite)

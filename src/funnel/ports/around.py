@@ -34,5 +34,7 @@ class Around:
     async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
         return await self._storage.get(url, to, share)
 
-    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
-        return await self._storage.put(source, url, share)
+    async def put(
+        self, source: IO[bytes], url: str, share: Share | None = None, *, overwrite: bool = True
+    ) -> Object:
+        return await self._storage.put(source, url, share, overwrite=overwrite)

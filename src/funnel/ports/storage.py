@@ -109,11 +109,15 @@ class Transfer(Protocol):
         """
         ...
 
-    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
+    async def put(
+        self, source: IO[bytes], url: str, share: Share | None = None, *, overwrite: bool = True
+    ) -> Object:
         """
         Store what is left to read of an open file, in place of what is there.
 
-        Whole under its final name, or not at all. The answer has the final URL and the size.
+        Without `overwrite` only where nothing is: raises `Exists`, and `Invalid` for a store that
+        cannot tell. Whole under its final name, or not at all. The answer has the final URL and
+        the size.
         """
         ...
 
@@ -208,8 +212,13 @@ class Store(Protocol):
         """
         ...
 
-    async def write(self, url: str, content: Content) -> Object:
-        """Whole or not at all; what was begun is taken back where it fails."""
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
+        """
+        Whole or not at all; what was begun is taken back where it fails.
+
+        Without `overwrite` the store itself makes sure that it replaces nothing, though others
+        write at the same time: raises `Exists`, or `Invalid` where it cannot.
+        """
         ...
 
 

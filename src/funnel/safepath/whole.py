@@ -1,5 +1,6 @@
 """Files that are under their name only once they are whole."""
 
+import errno
 import os
 import secrets
 from collections.abc import Callable, Generator
@@ -13,30 +14,35 @@ NAMELESS: Final = os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC
 
 
 @contextmanager
-def whole_file(directory: int, name: str, *, mode: int = 0o666, durable: bool) -> Generator[int]:
+def whole_file(
+    directory: int, name: str, *, mode: int = 0o666, durable: bool, replace: bool = True
+) -> Generator[int]:
     """
     A descriptor to write to; the file replaces what has its name when the body is done.
 
     Where the file system can, it has no name before, so that a kill leaves nothing; but where it
     replaces another, it has one of its own for a moment. Of a body that fails nothing is left.
-    `durable` is on disk, name and all.
+    `durable` is on disk, name and all. Without `replace` it raises `FileExistsError` instead, at
+    once where it can.
     """
+    if not replace and _is_taken(directory, name):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
     made, unfinished = _new(directory, mode)
     try:
         yield made
         if durable:
             os.fsync(made)
-        if unfinished or not _is_linked(made, directory, name):
+        if not replace:
+            _link(made, directory, name)
+        elif unfinished or not _is_linked(made, directory, name):
             unfinished = unfinished or _named(made, directory)
             os.rename(unfinished, name, src_dir_fd=directory, dst_dir_fd=directory)
         if durable:
             os.fsync(directory)
-    except BaseException:
+    finally:
         if unfinished:
             with suppress(FileNotFoundError):
                 os.unlink(unfinished, dir_fd=directory)
-        raise
-    finally:
         os.close(made)
 
 
@@ -79,14 +85,25 @@ def _new(directory: int, mode: int) -> tuple[int, str]:
 def _is_linked(fd: int, directory: int, name: str) -> bool:
     """Whether it has got the name, which nothing had."""
     with suppress(FileExistsError):
-        os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory)
+        _link(fd, directory, name)
         return True
     return False
 
 
+def _is_taken(directory: int, name: str) -> bool:
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return True
+    return False
+
+
+def _link(fd: int, directory: int, name: str) -> None:
+    os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=directory)
+
+
 def _named(fd: int, directory: int) -> str:
     unfinished = _unfinished()
-    os.link(f"/proc/self/fd/{fd}", unfinished, dst_dir_fd=directory)
+    _link(fd, directory, unfinished)
     return unfinished
 
 

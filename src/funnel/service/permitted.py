@@ -47,9 +47,11 @@ class Permitted(Around):
         await self._demanded(Way.READ, url)
         return await self._storage.get(url, to, share)
 
-    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
+    async def put(
+        self, source: IO[bytes], url: str, share: Share | None = None, *, overwrite: bool = True
+    ) -> Object:
         await self._demanded(Way.WRITE, url)
-        return await self._storage.put(source, url, share)
+        return await self._storage.put(source, url, share, overwrite=overwrite)
 
     async def _demanded(self, way: Way, url: str) -> None:
         if local_path(url):

@@ -111,8 +111,8 @@ class DrsStore:
                 raise _worst(failures)
             yield reading
 
-    async def write(self, url: str, content: Content) -> Object:
-        del content
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
+        del content, overwrite
         raise Denied(f"{url}: nothing can be stored by DRS; name a place in another store")
 
     async def _file(self, url: str) -> tuple[Place, DrsObject]:

@@ -90,10 +90,11 @@ class HttpStore:
                 reading = await _reading(await stack.enter_async_context(asking), url)
             yield reading
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         self._may_write(parsed(url))
         body = _Body(content)
-        headers = {"Content-Length": str(content.size)} if content.size >= 0 else {}
+        headers = {} if overwrite else {"If-None-Match": "*"}
+        headers |= {"Content-Length": str(content.size)} if content.size >= 0 else {}
         try:
             with heard(url, "storing", CHECK):
                 async with self._web.answered("PUT", url, headers, body.pieces()) as answer:

@@ -51,8 +51,8 @@ class Late:
         async with (await self._opened()).read(url, start, end, etag) as reading:
             yield reading
 
-    async def write(self, url: str, content: Content) -> Object:
-        return await (await self._opened()).write(url, content)
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
+        return await (await self._opened()).write(url, content, overwrite=overwrite)
 
     async def remove(self, stored: Object) -> None:
         store = await self._opened()

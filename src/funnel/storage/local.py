@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from funnel.core.error import Denied, Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, Invalid, NotFound, Unavailable
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Object, Share
@@ -74,8 +74,12 @@ class LocalStorage:
         found = await until_stopped(lambda check: self._get(url, to, check))
         return _heard(found, share)
 
-    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
-        stored = await until_stopped(lambda check: self._put(source, url, check))
+    async def put(
+        self, source: IO[bytes], url: str, share: Share | None = None, *, overwrite: bool = True
+    ) -> Object:
+        stored = await until_stopped(
+            lambda check: self._put(source, url, check, overwrite=overwrite)
+        )
         return _heard(stored, share)
 
     def _existing(self, url: str) -> Path:
@@ -160,7 +164,9 @@ class LocalStorage:
             stack.pop_all()
             return file
 
-    def _put(self, source: IO[bytes], url: str, check: Callable[[], None]) -> Object:
+    def _put(
+        self, source: IO[bytes], url: str, check: Callable[[], None], *, overwrite: bool
+    ) -> Object:
         given = _path(url)
         folder, name = _real(given.parent, url), given.name
         if name in ("", ".."):
@@ -169,9 +175,10 @@ class LocalStorage:
         with _told(url), opened(folder) as directory:
             if (folder / name).is_dir():
                 raise Invalid(f"cannot store a file at {url}: there is a directory")
-            with whole_file(directory, name, mode=_mode(source), durable=True) as made:
-                copy(source, made, check)
-                size = os.fstat(made).st_size
+            try:
+                size = _stored(source, directory, name, check, overwrite=overwrite)
+            except FileExistsError as error:
+                raise Exists(f"there is {url} already, and nothing is replaced") from error
         return Object(url, size)
 
 
@@ -193,6 +200,16 @@ def _heard(moved: Object, share: Share | None) -> Object:
     if share:
         share.moved(moved.size_bytes)
     return moved
+
+
+def _stored(
+    source: IO[bytes], directory: int, name: str, check: Callable[[], None], *, overwrite: bool
+) -> int:
+    """How many bytes."""
+    mode = _mode(source)
+    with whole_file(directory, name, mode=mode, durable=True, replace=overwrite) as made:
+        copy(source, made, check)
+        return os.fstat(made).st_size
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from hashlib import md5
 from typing import Final
 
-from funnel.core.error import Invalid, NotFound
+from funnel.core.error import Exists, Invalid, NotFound
 from funnel.ports import Content, Object, Reading
 from funnel.storage.remote import RemoteStorage
 
@@ -41,10 +41,12 @@ class MemoryStore:
             found=_object(url, "", content), start=start, pieces=_pieces(content[start:end])
         )
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         name, found = _name(url), bytearray()
         async for piece in content.pieces(PIECE):
             found += piece
+        if not overwrite and name in self._files:
+            raise Exists(f"there is {url} already")
         self._files[name] = bytes(found)
         return _object(url, "", self._files[name])
 

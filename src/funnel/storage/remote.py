@@ -1,21 +1,22 @@
 """What is the same for all stores that are not on this machine."""
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Final
 
 from msgspec.structs import replace
 
-from funnel.core.error import Invalid, NotFound
+from funnel.core.error import Denied, Exists, Invalid, NotFound
 from funnel.core.url import redacted
-from funnel.ports import Object, Remover, Share, Store, Sweeper
+from funnel.ports import Object, Share, Store, Sweeper
 from funnel.storage.content import PART, FileContent
 from funnel.storage.download import BUFFER, Download
 from funnel.storage.landing import Corrupt
 from funnel.storage.patience import Changed, Patience, Watch
 from funnel.storage.share import Unlimited
-from funnel.storage.unfinished import taken_back
+from funnel.storage.writing import Writing
 from funnel.together import grouped
 
 MOST: Final = 1_000_000
@@ -82,8 +83,12 @@ class RemoteStorage:
                 raise
         return await self._get_directory(url, to, share)
 
-    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
+    async def put(
+        self, source: IO[bytes], url: str, share: Share | None = None, *, overwrite: bool = True
+    ) -> Object:
         share = share or Unlimited()
+        if not overwrite:
+            await self._refuse_existing(url)
         watch = Watch(redacted(url), self._patience.stall * UNSEEN)
 
         def moved(count: int) -> None:
@@ -95,9 +100,10 @@ class RemoteStorage:
         more = MORE_PARTS if content.is_large else 0
         async with share.place(memory), share.spare(more, PART) as spare:
             content.abreast += spare
+            writing = Writing(self.store, url, content, watch, overwrite=overwrite)
             if not content.repeatable:
-                return await self._write(url, content, watch)
-            return await self._patience.persist(lambda: self._write(url, content, watch), lambda: 0)
+                return await writing.once()
+            return await self._patience.persist(writing.once, lambda: 0)
 
     async def sweep(self, url: str, age: timedelta) -> int:
         """Raises `Invalid` where nothing is left that nobody sees."""
@@ -111,6 +117,12 @@ class RemoteStorage:
     async def _stat_once(self, url: str) -> Object:
         async with Watch(redacted(url), self._patience.stall).watching():
             return await self.store.stat(url)
+
+    async def _refuse_existing(self, url: str) -> None:
+        """Before anything is sent; and a store that knows no conditions has been asked at least."""
+        with suppress(NotFound, Denied, Invalid):
+            await self._stat(url)
+            raise Exists(f"there is {redacted(url)} already, and nothing is replaced")
 
     async def _is_directory(self, url: str) -> bool:
         if not self._has_directories:
@@ -164,26 +176,6 @@ class RemoteStorage:
             for _ in range(ABREAST):
                 group.create_task(work())
         return Object(url, 0)
-
-    async def _write(self, url: str, content: FileContent, watch: Watch) -> Object:
-        async with watch.watching():
-            stored = replace(await self.store.write(url, content), url=url)
-        async with taken_back(redacted(url), lambda: self._remove(stored)):
-            _check(stored, content)
-        return replace(stored, size_bytes=content.count)
-
-    async def _remove(self, stored: Object) -> None:
-        if isinstance(self.store, Remover):
-            await self.store.remove(stored)
-
-
-def _check(stored: Object, content: FileContent) -> None:
-    shown = redacted(stored.url)
-    if content.size >= 0 and stored.size_bytes != content.count:
-        raise Corrupt(f"{shown} has {stored.size_bytes} bytes, and {content.count} were sent")
-    found = stored.checksums.get("md5", "")
-    if content.md5 and found and content.md5 != found:
-        raise Corrupt(f"{shown} has the MD5 {found}, and was sent as {content.md5}")
 
 
 def _directory(url: str) -> str:

@@ -41,8 +41,10 @@ class Router:
     async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
         return await self._for(url).get(url, to, share)
 
-    async def put(self, source: IO[bytes], url: str, share: Share | None = None) -> Object:
-        return await self._for(url).put(source, url, share)
+    async def put(
+        self, source: IO[bytes], url: str, share: Share | None = None, *, overwrite: bool = True
+    ) -> Object:
+        return await self._for(url).put(source, url, share, overwrite=overwrite)
 
     async def sweep(self, url: str, age: timedelta) -> int:
         """Raises `Invalid` where nothing is left that nobody sees."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 import aiohttp
 from msgspec import DecodeError, json
 
-from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.core.url import redacted
 
 PIECE: Final = 1 << 20
@@ -28,6 +28,7 @@ KINDS: Final[Mapping[int, type[FunnelError]]] = {
     407: Denied,
     404: NotFound,
     410: NotFound,
+    412: Exists,
     507: NoSpace,
 }
 WORDS: Final = re.compile(rb"<(?:Message|title)>([^<]{1,200})</", re.IGNORECASE)

@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 
 import pytest
 
-from funnel.core.error import Denied, FunnelError, Invalid, NotFound
+from funnel.core.error import Denied, Exists, FunnelError, Invalid, NotFound
 from funnel.ports import Storage
 from funnel.storage.share import Unlimited
 
@@ -39,6 +39,10 @@ class StorageSuite:
     """Names of files that it must take as they are."""
     many = 5_000
     """Files in the largest directory."""
+    conditional = True
+    """Whether it can store a file only where there is none."""
+    decides = True
+    """Whether its server keeps to that when several write at once."""
 
     async def content(self, storage: Storage, url: str, tmp_path: Path) -> bytes:
         to = tmp_path / "got" / "file"
@@ -201,6 +205,38 @@ class StorageSuite:
         contents = [bytes([number]) * 100_000 for number in range(20)]
         await asyncio.gather(*(storage.put(BytesIO(one), f"{base}/a") for one in contents))
         assert await self.content(storage, f"{base}/a", tmp_path) in contents
+        assert await self.listed(storage, base) == ["a"]
+
+    async def test_what_is_there_stays_where_nothing_is_to_be_replaced(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        if not self.conditional:
+            with pytest.raises(Invalid, match="only where there is none"):
+                await storage.put(BytesIO(b"new"), f"{base}/a", overwrite=False)
+            return
+        stored = await storage.put(BytesIO(b"old"), f"{base}/a", overwrite=False)
+        assert (stored.url, stored.size_bytes) == (f"{base}/a", 3)
+        for content in (b"new", bytes(LARGE)):
+            with pytest.raises(Exists, match="/a"):
+                await storage.put(BytesIO(content), f"{base}/a", overwrite=False)
+        assert await self.content(storage, f"{base}/a", tmp_path) == b"old"
+        assert await self.listed(storage, base) == ["a"]
+
+    @pytest.mark.parametrize(("size", "count"), [(100_000, 10), (2 * PIECE + 1, 2)])
+    async def test_of_many_that_are_to_replace_nothing_one_is_stored(
+        self, storage: Storage, base: str, tmp_path: Path, size: int, count: int
+    ) -> None:
+        if not (self.conditional and self.decides):
+            return
+        contents = [bytes([number]) * size for number in range(count)]
+        answers = await asyncio.gather(
+            *(storage.put(BytesIO(one), f"{base}/a", overwrite=False) for one in contents),
+            return_exceptions=True,
+        )
+        stored = [one for one in answers if not isinstance(one, Exists)]
+        assert [type(one).__name__ for one in stored] == ["Object"]
+        winner = contents[answers.index(stored[0])]
+        assert await self.content(storage, f"{base}/a", tmp_path) == winner
         assert await self.listed(storage, base) == ["a"]
 
     async def test_of_a_file_that_cannot_be_read_nothing_is_stored(

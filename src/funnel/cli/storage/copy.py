@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from funnel.cli.storage.moving import How, Job, move_all, moving_options
+from funnel.cli.storage.moving import How, Job, move_all, moving_options, overwrite_option
 from funnel.cli.storage.put import put_file
 from funnel.cli.storage.sources import below, files_at, in_directory, last
 from funnel.ports import Object, Share, Storage
@@ -19,36 +19,41 @@ from funnel.ports import Object, Share, Storage
 @click.command("copy")
 @click.argument("source", metavar="FROM")
 @click.argument("url", metavar="TO")
+@overwrite_option
 @moving_options
-def copy(source: str, url: str, **how: Any) -> None:
+def copy(source: str, url: str, *, overwrite: bool, **how: Any) -> None:
     """
     Copy the file at the URL FROM to the URL TO, or into TO where that ends in a slash.
 
     Of a directory all files are copied, under their names below TO. What is not on this machine
     comes by a file in TMPDIR, one for each file that is on its way.
     """
-    move_all(lambda storage: _jobs(storage, source, url), How(**how))
+
+    async def jobs(storage: Storage) -> Sequence[Job]:
+        return [
+            Job(one.size_bytes, partial(_copy, storage, one.url, to, overwrite=overwrite))
+            for one, to in await _files(storage, source, url)
+        ]
+
+    move_all(jobs, How(**how))
 
 
-async def _jobs(storage: Storage, source: str, url: str) -> Sequence[Job]:
+async def _files(storage: Storage, source: str, url: str) -> Sequence[tuple[Object, str]]:
+    """Each with the URL where it goes to."""
     found, files = await files_at(storage, source)
     if files:
-        return [_job(storage, one, below(url, "/".join(one.below()))) for one in files]
-    return [_job(storage, found, in_directory(url, last(source)))]
+        return [(one, below(url, "/".join(one.below()))) for one in files]
+    return [(found, in_directory(url, last(source)))]
 
 
-def _job(storage: Storage, one: Object, to: str) -> Job:
-    return Job(one.size_bytes, partial(_copy, storage, one.url, to))
-
-
-async def _copy(storage: Storage, source: str, to: str, share: Share) -> Object:
+async def _copy(storage: Storage, source: str, to: str, share: Share, *, overwrite: bool) -> Object:
     here = await asyncio.to_thread(storage.in_place, source)
     if here:
-        return await put_file(storage, here, to, share)
+        return await put_file(storage, here, to, share, overwrite=overwrite)
     with TemporaryDirectory(prefix="funnel-copy-") as folder:
         half, path = _Half(share), Path(folder, "file")
         await storage.get(source, path, half)
-        return await put_file(storage, path, to, half)
+        return await put_file(storage, path, to, half, overwrite=overwrite)
 
 
 class _Half:

@@ -72,6 +72,17 @@ def moving_options(command: F) -> F:
     return config_option(parallel_option(output_option(quiet(command))))
 
 
+def overwrite_option(command: F) -> F:
+    return click.option(
+        "--no-overwrite",
+        "overwrite",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Fail where there is something already, and replace nothing.",
+    )(command)
+
+
 def move_all(jobs: Jobs, how: How) -> None:
     """Print each file in the order of the jobs; the first to fail stops the rest."""
     with_storage(how.config, lambda storage: _move_all(storage, jobs, how))

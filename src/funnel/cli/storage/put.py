@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from funnel.cli.storage.moving import How, Job, move_all, moving_options
+from funnel.cli.storage.moving import How, Job, move_all, moving_options, overwrite_option
 from funnel.cli.storage.sources import below, files_below, in_directory
 from funnel.core.error import NotFound
 from funnel.ports import Object, Share, Storage
@@ -18,39 +18,47 @@ from funnel.ports import Object, Share, Storage
 @click.command("put")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.argument("url")
+@overwrite_option
 @moving_options
-def put(path: Path, url: str, **how: Any) -> None:
+def put(path: Path, url: str, *, overwrite: bool, **how: Any) -> None:
     """
     Copy the file at PATH to URL, or into URL where that ends in a slash.
 
     Of a directory at PATH all files are copied, under their names below URL. Each is whole under
     its name in the end, or not there.
     """
-    move_all(lambda storage: asyncio.to_thread(_jobs, storage, path, url), How(**how))
+
+    def jobs(storage: Storage) -> Sequence[Job]:
+        return [_job(storage, one, to, overwrite=overwrite) for one, to in _files(path, url)]
+
+    move_all(lambda storage: asyncio.to_thread(jobs, storage), How(**how))
 
 
-def _jobs(storage: Storage, path: Path, url: str) -> Sequence[Job]:
+def _files(path: Path, url: str) -> Sequence[tuple[Path, str]]:
+    """Each with the URL where it goes to."""
     if path.is_dir():
-        return [_job(storage, one, below(url, name)) for name, one in files_below(path)]
-    return [_job(storage, path, in_directory(url, path.name))]
+        return [(one, below(url, name)) for name, one in files_below(path)]
+    return [(path, in_directory(url, path.name))]
 
 
-def _job(storage: Storage, path: Path, url: str) -> Job:
+def _job(storage: Storage, path: Path, url: str, *, overwrite: bool) -> Job:
     try:
         found = path.stat()
     except OSError as error:
         raise _unread(path, error) from error
     size = found.st_size if stat.S_ISREG(found.st_mode) else -1
-    return Job(size, partial(put_file, storage, path, url))
+    return Job(size, partial(put_file, storage, path, url, overwrite=overwrite))
 
 
-async def put_file(storage: Storage, path: Path, url: str, share: Share) -> Object:
+async def put_file(
+    storage: Storage, path: Path, url: str, share: Share, *, overwrite: bool
+) -> Object:
     try:
         source = await asyncio.to_thread(path.open, "rb")
     except OSError as error:
         raise _unread(path, error) from error
     with source:
-        return await storage.put(source, url, share)
+        return await storage.put(source, url, share, overwrite=overwrite)
 
 
 def _unread(path: Path, error: OSError) -> NotFound:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.storage.azure.plugin import AzureAccount
 from funnel.storage.patience import Changed
@@ -20,6 +20,7 @@ KINDS: Final[Mapping[int, type[FunnelError]]] = {
     507: NoSpace,
 }
 PASSING: Final = frozenset({408, 409, 412, 429})
+TAKEN: Final = "BlobAlreadyExists"
 OURS: Final = ("Could not parse path", "Invalid Access Key", "Missing component in SAS")
 
 
@@ -37,7 +38,7 @@ def failure(url: str, deed: str, text: str, account: AzureAccount) -> FunnelErro
     words = [str(status)] if status else []
     words += [one[1] for one in (CODE.search(text), MESSAGE.search(text)) if one]
     what = f"{redacted(url)}: {deed} failed: {' '.join(words) or _of_ours(text) or 'no answer'}"
-    kind = KINDS.get(status)
+    kind = Exists if TAKEN in words else KINDS.get(status)
     if kind is None:
         passing = status in PASSING or status >= 500 or not (status or _of_ours(text))
         kind = Unavailable if passing else Invalid

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import obstore
@@ -27,6 +27,9 @@ BRIEF: Final = 60.0
 CONTAINER: Final = re.compile(r"\$root|\$web|[a-z0-9](?:-?[a-z0-9]){2,62}")
 LONGEST: Final = 1024
 """Characters of a name, as Azure has it."""
+
+
+Mode: TypeAlias = Literal["create", "overwrite"]
 
 
 class Place(NamedTuple):
@@ -90,15 +93,24 @@ class BlobStore:
             pieces=_pieces(answer, url, place.account),
         )
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         """Blocks that were sent and not named at the end nobody sees; Azure drops them."""
         place = _named(self._place(url), url)
         small = 0 <= content.size <= 2 * PART
+        if not (small or overwrite):
+            # The library makes conditions for what it sends in one request alone.
+            raise Invalid(
+                f"{redacted(url)}: files of more than {2 * PART >> 20} MiB cannot be stored at"
+                " Azure only where there is none"
+            )
         with told(url, "storing", place.account):
             store = self._at(place)
             if small:
                 body = await content.whole()
-                stored = await obstore.put_async(store, place.name, body, use_multipart=False)
+                mode: Mode = "overwrite" if overwrite else "create"
+                stored = await obstore.put_async(
+                    store, place.name, body, use_multipart=False, mode=mode
+                )
             else:
                 stored = await obstore.put_async(
                     store,

@@ -75,10 +75,12 @@ class FTPStore:
                     ranged=False,
                 )
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         at = address(url)
         if at.path.endswith("/"):
             raise Invalid(f"{at.url} names a directory; files are stored one by one")
+        if not overwrite:
+            raise Invalid(f"{at.url}: FTP cannot store a file only where there is none")
         unfinished = beside(at.path)
 
         async def remove() -> None:

@@ -29,6 +29,8 @@ FIELDS: Final = "name,size,etag,updated,md5Hash,generation"
 LONGEST: Final = 1024
 """Bytes of a name, as Google has it."""
 KIND: Final = "application/octet-stream"
+NEW: Final[Mapping[str, str]] = {"ifGenerationMatch": "0"}
+"""Store it only where nothing has its name."""
 
 
 class Item(Value, rename="camel"):
@@ -137,12 +139,13 @@ class GoogleStore:
                 pieces=pieces_of(answer, url),
             )
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         place = _named(url)
         path = f"/upload/storage/v1{place.objects}"
+        condition = {} if overwrite else NEW
         content.hash_with_md5()
         if not 0 <= content.size <= 2 * PART:
-            found = await Upload(self._door, url).send(content, path, place.name)
+            found = await Upload(self._door, url, condition).send(content, path, place.name)
         else:
             body = await content.whole()
             call = Call(
@@ -150,7 +153,7 @@ class GoogleStore:
                 deed="storing",
                 path=path,
                 method="POST",
-                query={"uploadType": "media", "name": place.name, "fields": FIELDS},
+                query={"uploadType": "media", "name": place.name, "fields": FIELDS, **condition},
                 headers={"Content-Type": KIND, **hashed(content)},
                 body=body,
             )

@@ -54,9 +54,10 @@ class _Chunk(NamedTuple):
 class Upload:
     """Of one file, once. The URL of the session says by itself who may use it."""
 
-    def __init__(self, door: Door, url: str) -> None:
+    def __init__(self, door: Door, url: str, condition: Mapping[str, str]) -> None:
         self._door = door
         self._url = url
+        self._condition = condition
         self._session = ""
 
     async def send(self, content: Content, path: str, name: str) -> bytes:
@@ -82,7 +83,7 @@ class Upload:
             deed="storing",
             path=path,
             method="POST",
-            query={"uploadType": "resumable", "name": name},
+            query={"uploadType": "resumable", "name": name, **self._condition},
             headers={"Content-Type": "application/json"},
             body=json.encode({"name": name, "contentType": "application/octet-stream"}),
             brief=True,

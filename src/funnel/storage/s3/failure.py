@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.storage.s3.answers import element
 
 EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
@@ -13,6 +13,7 @@ FULL: Final = frozenset(
 PASSING: Final = frozenset(
     {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable", "OperationAborted"}
     | {"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"}
+    | {"ConditionalRequestConflict"}
 )
 PASSING_STATUS: Final = frozenset({408, 416, 425, 429})
 WRONG: Final[Mapping[str, str]] = {
@@ -54,6 +55,8 @@ def failure(deed: str, answer: Answer, settings: str, *, anonymous: bool) -> Fun
         return Expired(f"{what}; the credentials have expired")
     if answer.code in FULL or answer.status == 507:
         return NoSpace(what)
+    if answer.status == 412 or answer.code == "PreconditionFailed":
+        return Exists(f"{what}; there is something already")
     if answer.status in {401, 403} or answer.code in WRONG:
         return Denied(f"{what}; {_who(answer.code, settings, anonymous=anonymous)}")
     if answer.status in ELSEWHERE:

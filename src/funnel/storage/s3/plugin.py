@@ -26,7 +26,7 @@ class Moving(Sweeper, Protocol):
         self, url: str, start: int, end: int | None, etag: str
     ) -> AbstractAsyncContextManager[Reading]: ...
 
-    async def write(self, url: str, content: Content) -> Object: ...
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object: ...
 
 
 class LateStore:
@@ -51,8 +51,8 @@ class LateStore:
     ) -> AbstractAsyncContextManager[Reading]:
         return self._store.read(url, start, end, etag)
 
-    async def write(self, url: str, content: Content) -> Object:
-        return await self._store.write(url, content)
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
+        return await self._store.write(url, content, overwrite=overwrite)
 
     async def sweep(self, url: str, age: timedelta) -> int:
         return await self._store.sweep(url, age)

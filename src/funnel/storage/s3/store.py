@@ -29,6 +29,8 @@ ENCRYPTION: Final = "x-amz-server-side-encryption"
 ASKING: Final = {"x-amz-checksum-mode": "ENABLED"}
 """For checksums that the store has beside the ETag; with a range they may be of a part."""
 SUMS: Final = ("sha256", "sha1")
+NEW: Final[Mapping[str, str]] = {"If-None-Match": "*"}
+"""Store it only where nothing has its name."""
 
 
 class Doors(Protocol):
@@ -88,9 +90,10 @@ class S3Store:
                 pieces=pieces_of(response, url),
             )
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         bucket, address = await self._doors.bucket(url)
         named(url, address)
+        condition = {} if overwrite else NEW
         if 0 <= content.size <= 2 * PART:
             body = await content.whole()
             call = Call(
@@ -98,14 +101,14 @@ class S3Store:
                 deed="storing",
                 method="PUT",
                 key=address.key,
-                headers=bucket.terms.writing,
+                headers={**bucket.terms.writing, **condition},
                 body=body,
                 brief=False,
             )
             async with bucket.ask(call) as response:
                 return Object(url, len(body), etag=response.headers.get("ETag", ""))
         await self._clear(bucket, address.key, url)
-        etag = await Upload(bucket, address.key, url).send(content)
+        etag = await Upload(bucket, address.key, url, condition).send(content)
         return Object(url, max(content.size, 0), etag=etag)
 
     async def sweep(self, url: str, age: timedelta) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Final
@@ -33,12 +33,13 @@ MEBIBYTE: Final = 1 << 20
 
 
 class Upload:
-    """Of one file to one key, once, on behalf of `url`."""
+    """Of one file to one key, once, on behalf of `url`; a `condition` holds for its end."""
 
-    def __init__(self, bucket: Bucket, key: str, url: str) -> None:
+    def __init__(self, bucket: Bucket, key: str, url: str, condition: Mapping[str, str]) -> None:
         self._bucket = bucket
         self._key = key
         self._url = url
+        self._condition = condition
         self._id = ""
 
     async def begin(self) -> None:
@@ -96,6 +97,7 @@ class Upload:
             method="POST",
             key=self._key,
             query={"uploadId": self._id},
+            headers=self._condition,
             body=f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode(),
             brief=False,
         )

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import asyncssh
 from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_REGULAR
 
-from funnel.core.error import FunnelError, Invalid, NotFound
+from funnel.core.error import Exists, FunnelError, Invalid, NotFound
 from funnel.ports import Content, Object, Reading, Store
 from funnel.storage.address import Address, address
 from funnel.storage.pool import Pool, harmless
@@ -86,7 +86,7 @@ class SFTPStore:
                 async with aclosing(_pieces(_File(file, at, size), start, last)) as pieces:
                     yield Reading(found=one, start=start, pieces=pieces)
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         at = address(url)
         if at.path.endswith("/"):
             raise Invalid(f"{at.url} names a directory; files are stored one by one")
@@ -108,7 +108,7 @@ class SFTPStore:
                 async with told(at.url, "store it"):
                     await _synced(file)
             async with told(at.url, "store it", self._seconds):
-                await _renamed(files, unfinished, path)
+                await (_renamed if overwrite else _renamed_to_new)(files, unfinished, path)
         return Object(url, stored)
 
     async def _entries(self, at: Address, above: str) -> list[tuple[str, asyncssh.SFTPAttrs]]:
@@ -229,6 +229,16 @@ async def _renamed(files: asyncssh.SFTPClient, path: bytes, to: bytes) -> None:
     except asyncssh.SFTPFailure as error:
         if await files.isdir(to):
             raise Invalid("a directory has this name") from error
+        raise
+
+
+async def _renamed_to_new(files: asyncssh.SFTPClient, path: bytes, to: bytes) -> None:
+    """As the protocol has it from the beginning: nothing is replaced."""
+    try:
+        await files.rename(path, to)
+    except (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists) as error:
+        if await files.lexists(to):
+            raise Exists("there is something of this name already") from error
         raise
 
 

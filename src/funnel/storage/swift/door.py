@@ -58,14 +58,17 @@ class Door:
             with heard(call.url, call.deed):
                 return await answer.read()
 
-    async def put(self, url: str, path: str, body: bytes, etag: str) -> None:
+    async def put(
+        self, url: str, path: str, body: bytes, etag: str, *, overwrite: bool = True
+    ) -> None:
         """The store compares what has come with the ETag; so do we with what it says."""
+        condition = {} if overwrite else {"If-None-Match": "*"}
         call = Call(
             url=url,
             deed="storing",
             path=path,
             method="PUT",
-            headers={"ETag": etag, "Content-Type": KIND},
+            headers={"ETag": etag, "Content-Type": KIND, **condition},
             body=body,
             brief=False,
         )

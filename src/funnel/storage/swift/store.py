@@ -85,7 +85,7 @@ class SwiftStore:
                 pieces=pieces_of(answer, url),
             )
 
-    async def write(self, url: str, content: Content) -> Object:
+    async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         place = named(url)
         segments = Segments(self._door, place, url)
         is_small = 0 <= content.size <= 2 * PART
@@ -93,10 +93,13 @@ class SwiftStore:
         if not is_small or await self._may_be_large(place, url):
             old = await segments.seen()
         if is_small:
-            stored = await self._put(url, place, await content.whole())
+            body = await content.whole()
+            etag = await asyncio.to_thread(lambda: md5(body, usedforsecurity=False).hexdigest())
+            await self._door.put(url, place.path, body, etag, overwrite=overwrite)
+            stored = Object(url, len(body), etag=etag)
         else:
             await self._clear(segments, url)
-            sent = await Upload(self._door, place, url).send(content)
+            sent = await Upload(self._door, place, url, overwrite=overwrite).send(content)
             self._without.pop(place.container, None)
             stored = Object(url, sent.size, etag=sent.etag)
         if old:
@@ -106,11 +109,6 @@ class SwiftStore:
     async def sweep(self, url: str, age: timedelta) -> int:
         """Remove what uploads that were broken off left; how many they were."""
         return await Segments(self._door, place_of(url), url).sweep(self._now() - age)
-
-    async def _put(self, url: str, place: Place, body: bytes) -> Object:
-        etag = await asyncio.to_thread(lambda: md5(body, usedforsecurity=False).hexdigest())
-        await self._door.put(url, place.path, body, etag)
-        return Object(url, len(body), etag=etag)
 
     async def _may_be_large(self, place: Place, url: str) -> bool:
         """Whether there may be large objects in the container."""

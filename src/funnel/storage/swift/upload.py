@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import json
 
-from funnel.core.error import FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.error import Exists, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.ports import Content
 from funnel.storage.content import PART
@@ -41,10 +41,11 @@ class Stored(NamedTuple):
 class Upload:
     """Of one file to one place, once, on behalf of `url`."""
 
-    def __init__(self, door: Door, place: Place, url: str) -> None:
+    def __init__(self, door: Door, place: Place, url: str, *, overwrite: bool) -> None:
         self._door = door
         self._place = place
         self._url = url
+        self._overwrite = overwrite
         self._prefix = f"{place.name}/.funnel-{secrets.token_hex(8)}/"
         self._names: list[str] = []
         """Of what may be there of it; the last one to go is what says that it is not whole."""
@@ -149,8 +150,25 @@ class Upload:
         tags = "".join(one.etag for one in what)
         etag = md5(tags.encode(), usedforsecurity=False).hexdigest()
         body = _manifest_of(self._place.segments, what)
-        await self._door.put(self._url, f"{path}?multipart-manifest=put", body, etag)
+        is_last = container == self._place.container
+        try:
+            await self._door.put(
+                self._url,
+                f"{path}?multipart-manifest=put",
+                body,
+                etag,
+                overwrite=self._overwrite or not is_last,
+            )
+        except Exists:
+            # An earlier try may have done it, of which no answer came.
+            if not await self._is_there(path, etag):
+                raise
         return Stored(name, etag, sum(one.size for one in what))
+
+    async def _is_there(self, path: str, etag: str) -> bool:
+        look = Call(url=self._url, deed="looking", path=path, method="HEAD")
+        async with self._door.ask(look) as answer:
+            return answer.headers.get("ETag", "").strip('"') == etag
 
     async def _remove(self) -> None:
         segments = Segments(self._door, self._place, self._url)
