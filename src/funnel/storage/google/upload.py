@@ -17,6 +17,7 @@ from funnel.net.jitter import chance, jittered
 from funnel.ports import Content
 from funnel.storage.content import PART
 from funnel.storage.google.door import Call, Door, Spoiled
+from funnel.storage.threads import ended
 from funnel.storage.web import heard
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Upload:
                 if stored is not None:
                     return stored
         except BaseException:
-            await asyncio.shield(asyncio.create_task(self._forget()))
+            await ended(asyncio.create_task(self._forget()))
             raise
         raise Unavailable(f"{redacted(self._url)}: the upload has no end")
 

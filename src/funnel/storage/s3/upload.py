@@ -17,6 +17,7 @@ from funnel.storage.parts import in_parts
 from funnel.storage.s3.answers import Page, element
 from funnel.storage.s3.bucket import Bucket, Call
 from funnel.storage.s3.failure import answer_of
+from funnel.storage.threads import ended
 from funnel.storage.web import heard
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class Upload:
             await asyncio.shield(beginning)
             return await self._complete(await self._parts(content))
         except BaseException:
-            await asyncio.shield(asyncio.create_task(self._forget(beginning)))
+            await ended(asyncio.create_task(self._forget(beginning)))
             raise
 
     async def _parts(self, content: Content) -> list[str]:
