@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import os
 import shutil
-import sys
 from collections.abc import AsyncGenerator, Iterator
 from datetime import timedelta
 from io import BytesIO
@@ -12,22 +11,23 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
-from files import HERE, HOST, Hearing, cut, opened, there
+from files import HERE, HOST, Hearing, opened, there
+from fileservers import FileServerSuite
 from msgspec.structs import replace
-from proxy import Line, Proxy
+from proxy import Proxy
 from stores import Server, running
 
-from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, Invalid
 from funnel.core.reach import Reach
 from funnel.core.secret import Secret
 from funnel.ports import Storage
 from funnel.storage.ftp import store
 from funnel.storage.ftp.settings import Account, Settings
 from funnel.testing.build import new_id
-from funnel.testing.storage import StorageSuite
 
 pytestmark = [pytest.mark.xdist_group("ftp"), pytest.mark.timeout(120)]
 
+SHORT = timedelta(milliseconds=300)
 ACCOUNT = Account(host="127.0.0.1", user="tester", password=Secret("testing"))
 
 
@@ -77,16 +77,42 @@ def line(server: Server) -> Iterator[Proxy]:
         yield proxy
 
 
-class TestFTP(StorageSuite):
+@pytest.fixture
+def config() -> str:
+    return """
+FTPStorage:
+  Hosts: [{Host: 127.0.0.1, User: tester, Password: testing}]
+Outbound:
+  AllowedNetworks: [127.0.0.0/8]
+"""
+
+
+@pytest.fixture
+async def far(storage: Storage, line: Proxy, files: Path) -> tuple[Storage, str]:
+    return storage, f"ftp://127.0.0.1:{line.port}/{files.name}"
+
+
+@pytest.fixture
+async def far_and_short(
+    settings: Settings, far: tuple[Storage, str]
+) -> AsyncGenerator[tuple[Storage, str]]:
+    async with opened("ftp", replace(settings, timeout=SHORT)) as storage:
+        yield storage, far[1]
+
+
+class TestFTP(FileServerSuite):
     """A user and password of the settings."""
 
     conditional = False
+    plugin = "ftp"
+    library = "aioftp"
+    modules = ("store", "session", "control")
 
 
-class TestOldServer(StorageSuite):
+class TestOldServer(TestFTP):
     """It lists as `ls` does, and its files are where it says in no case."""
 
-    conditional = False
+    tells_times = False
 
     @pytest.fixture
     def base(self, server: Server, files: Path) -> str:
@@ -145,32 +171,6 @@ async def test_anonymous_may_read_and_not_write(base: str, files: Path, tmp_path
     assert there(files) == ["a"]
 
 
-async def test_a_directory_is_not_replaced_by_a_file(
-    storage: Storage, base: str, files: Path
-) -> None:
-    await storage.put(BytesIO(b"x"), f"{base}/dir/a")
-    with pytest.raises(FunnelError, match="cannot store it"):
-        await storage.put(BytesIO(b"x"), f"{base}/dir")
-    with pytest.raises(Invalid, match="directory"):
-        await storage.put(BytesIO(b"x"), f"{base}/dir/")
-    with pytest.raises(FunnelError, match="cannot store it"):
-        await storage.put(BytesIO(b"x"), f"{base}/dir/a/b")
-    assert there(files) == ["dir/a"]
-
-
-@pytest.mark.parametrize("old", [0, 1])
-async def test_directories_are_there_without_files(
-    storage: Storage, server: Server, files: Path, old: int
-) -> None:
-    base = f"ftp://127.0.0.1:{server.port + old}/{files.name}"
-    (files / "empty").mkdir()
-    assert (await storage.stat(f"{base}/empty")).size_bytes == 0
-    assert await storage.list_objects(f"{base}/empty") == []
-    (files / "a").write_bytes(b"x")
-    with pytest.raises(NotFound, match="/a/"):
-        await storage.stat(f"{base}/a/")
-
-
 async def test_links_in_a_circle_come_to_an_end(storage: Storage, base: str, files: Path) -> None:
     (files / "dir").mkdir()
     (files / "dir" / "a").write_bytes(b"x")
@@ -197,7 +197,7 @@ async def test_a_download_goes_on_where_it_broke_off(
     content = os.urandom(8 << 20)
     (files / "a").write_bytes(content)
     url = f"{scheme}://{server.address}/{files.name}/a"
-    async with store.opened((settings, HERE)) as one:
+    async with store.opened((settings, HERE, HOST.now)) as one:
         async with one.read(url, 5 << 20, None, "") as reading:
             assert reading.start == 5 << 20
             assert reading.found.size_bytes == len(content)
@@ -210,24 +210,11 @@ async def test_a_download_goes_on_where_it_broke_off(
     del tmp_path
 
 
-async def test_of_an_upload_that_breaks_off_nothing_is_left(
-    settings: Settings, line: Proxy, files: Path
-) -> None:
-    content = os.urandom(32 << 20)
-    share = Hearing(16 << 20, lambda: cut(line))
-    async with opened("ftp", settings) as storage:
-        await storage.put(BytesIO(content), f"ftp://127.0.0.1:{line.port}/{files.name}/a", share)
-    assert share.called
-    assert (files / "a").read_bytes() == content
-    assert there(files) == ["a"]
-
-
-@pytest.mark.parametrize("scheme", ["ftp", "ftps"])
-async def test_a_cancelled_upload_leaves_nothing(
-    storage: Storage, scheme: str, server: Server, files: Path
+async def test_an_upload_by_tls_that_is_cancelled_leaves_nothing(
+    storage: Storage, server: Server, files: Path
 ) -> None:
     begun = asyncio.Event()
-    url = f"{scheme}://{server.address}/{files.name}/deep/a"
+    url = f"ftps://{server.address}/{files.name}/deep/a"
     putting = asyncio.create_task(
         storage.put(BytesIO(bytes(64 << 20)), url, Hearing(8 << 20, begun.set))
     )
@@ -259,7 +246,7 @@ async def test_tls_may_begin_with_the_first_byte(
     settings: Settings, server: Server, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At 990, which the tests may not have."""
-    monkeypatch.setattr("funnel.storage.ftp.control.IMPLICIT", server.port + 2)
+    monkeypatch.setattr("funnel.storage.ftp.store.IMPLICIT", server.port + 2)
     async with opened("ftp", settings) as storage:
         url = f"ftps://127.0.0.1:{server.port + 2}/{files.name}/a"
         await storage.put(BytesIO(b"x"), url)
@@ -272,29 +259,6 @@ async def test_hosts_that_may_not_be_reached_are_not(settings: Settings, base: s
         for host in ("127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]", "0x7f000001"):
             with pytest.raises(Denied, match=r"not a public address.*Outbound"):
                 await storage.stat(base.replace("127.0.0.1", host))
-
-
-async def test_a_server_that_is_away_or_silent(settings: Settings, line: Proxy) -> None:
-    url = f"ftp://127.0.0.1:{line.port}/a"
-    short = replace(settings, timeout=timedelta(milliseconds=300))
-    async with store.opened((short, HERE)) as one:
-        for kind in (Line.RESET, Line.HOLE):
-            line.become(kind)
-            with pytest.raises(Unavailable, match="cannot log in"):
-                await one.stat(url)
-
-
-async def test_connections_are_used_again(settings: Settings, line: Proxy, files: Path) -> None:
-    (files / "a").write_bytes(b"x")
-    url = f"ftp://127.0.0.1:{line.port}/{files.name}"
-    async with store.opened((settings, HERE)) as one:
-        for _ in range(3):
-            assert (await one.stat(f"{url}/a")).size_bytes == 1
-            with pytest.raises(NotFound):
-                await one.stat(f"{url}/none")
-            async with one.read(f"{url}/a", 0, None, "") as reading:
-                await anext(aiter(reading.pieces))
-        assert line.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -313,15 +277,6 @@ async def test_connections_are_used_again(settings: Settings, line: Proxy, files
 async def test_what_is_no_url_is_refused(storage: Storage, url: str) -> None:
     with pytest.raises(Invalid):
         await storage.stat(url)
-
-
-async def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("store", "control"):
-        monkeypatch.delitem(sys.modules, f"funnel.storage.ftp.{module}")
-    monkeypatch.setitem(sys.modules, "aioftp", None)
-    async with opened("ftp", Settings()) as storage:
-        with pytest.raises(FunnelError, match=r"pip install 'funnel-tes\[ftp\]'"):
-            await storage.stat("ftp://127.0.0.1/a")
 
 
 async def test_what_is_disabled_takes_nothing() -> None:

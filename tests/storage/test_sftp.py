@@ -7,28 +7,27 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import suppress
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from files import Hearing, cut, opened, there
+from fileservers import FileServerSuite
 from msgspec.structs import replace
-from proxy import Line, Proxy
+from proxy import Proxy
 from stores import Server, running
 
-from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, Invalid, NotFound
 from funnel.core.secret import Secret
 from funnel.ports import Storage
-from funnel.storage.sftp import store
 from funnel.storage.sftp.settings import Account, Settings
 from funnel.testing.build import new_id
-from funnel.testing.storage import StorageSuite
 
 pytestmark = [pytest.mark.xdist_group("sftp"), pytest.mark.timeout(120)]
 
 USER = "funnel-sftp"
+SHORT = timedelta(milliseconds=300)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +85,36 @@ def by_line(server: Server, settings: Settings, line: Proxy, tmp_path: Path) -> 
     return replace(settings, known_hosts_file=str(known))
 
 
-class TestSFTP(StorageSuite):
+@pytest.fixture
+def config(settings: Settings) -> str:
+    return f"""
+SFTPStorage:
+  User: {settings.user}
+  KeyFile: {settings.key_file}
+  KnownHostsFile: {settings.known_hosts_file}
+"""
+
+
+@pytest.fixture
+async def far(by_line: Settings, line: Proxy, files: Path) -> AsyncGenerator[tuple[Storage, str]]:
+    async with opened("sftp", by_line) as storage:
+        yield storage, f"sftp://127.0.0.1:{line.port}{files}"
+
+
+@pytest.fixture
+async def far_and_short(
+    by_line: Settings, far: tuple[Storage, str]
+) -> AsyncGenerator[tuple[Storage, str]]:
+    async with opened("sftp", replace(by_line, timeout=SHORT)) as storage:
+        yield storage, far[1]
+
+
+class TestSFTP(FileServerSuite):
     """A key of the settings, and the user too."""
+
+    plugin = "sftp"
+    library = "asyncssh"
+    modules = ("store", "session")
 
 
 def by_password(one: Settings) -> Settings:
@@ -192,30 +219,6 @@ async def test_what_the_user_may_not_is_denied(
     assert there(files) == ["secret"]
 
 
-async def test_a_directory_is_not_replaced_by_a_file(
-    storage: Storage, base: str, files: Path
-) -> None:
-    await storage.put(BytesIO(b"x"), f"{base}/dir/a")
-    with pytest.raises(FunnelError, match="directory"):
-        await storage.put(BytesIO(b"x"), f"{base}/dir")
-    with pytest.raises(Invalid, match="directory"):
-        await storage.put(BytesIO(b"x"), f"{base}/dir/")
-    with pytest.raises(FunnelError, match="cannot store it"):
-        await storage.put(BytesIO(b"x"), f"{base}/dir/a/b")
-    assert there(files) == ["dir/a"]
-
-
-async def test_directories_are_there_without_files(
-    storage: Storage, base: str, files: Path
-) -> None:
-    (files / "empty").mkdir()
-    assert (await storage.stat(f"{base}/empty")).size_bytes == 0
-    assert await storage.list_objects(f"{base}/empty") == []
-    (files / "a").write_bytes(b"x")
-    with pytest.raises(NotFound, match="/a/"):
-        await storage.stat(f"{base}/a/")
-
-
 async def test_links_are_left_out_of_lists(
     storage: Storage, base: str, files: Path, tmp_path: Path
 ) -> None:
@@ -248,74 +251,6 @@ async def test_a_download_goes_on_where_it_broke_off(
     assert (tmp_path / "to").read_bytes() == content
     assert share.called
     assert share.count == len(content)
-
-
-async def test_an_upload_that_breaks_off_is_done_again_and_leaves_nothing(
-    by_line: Settings, line: Proxy, files: Path
-) -> None:
-    content = os.urandom(32 << 20)
-    share = Hearing(16 << 20, lambda: cut(line))
-    async with opened("sftp", by_line) as storage:
-        await storage.put(BytesIO(content), f"sftp://127.0.0.1:{line.port}{files}/a", share)
-    assert share.called
-    assert (files / "a").read_bytes() == content
-    assert there(files) == ["a"]
-
-
-async def test_a_cancelled_upload_leaves_nothing(storage: Storage, base: str, files: Path) -> None:
-    begun = asyncio.Event()
-    content = BytesIO(bytes(64 << 20))
-    putting = asyncio.create_task(
-        storage.put(content, f"{base}/deep/a", Hearing(8 << 20, begun.set))
-    )
-    await begun.wait()
-    assert len(there(files)) == 1
-    putting.cancel()
-    await asyncio.wait([putting])
-    assert putting.cancelled()
-    assert there(files) == []
-
-
-async def test_a_server_that_is_away_may_come_back(by_line: Settings, line: Proxy) -> None:
-    line.become(Line.RESET)
-    async with store.opened(by_line) as one:
-        with pytest.raises(Unavailable, match=r"cannot log in at 127\.0\.0\.1:\d+"):
-            await one.stat(f"sftp://127.0.0.1:{line.port}/a")
-
-
-async def test_a_server_that_is_silent_is_given_up(by_line: Settings, line: Proxy) -> None:
-    line.become(Line.HOLE)
-    short = replace(by_line, timeout=timedelta(milliseconds=300))
-    async with store.opened(short) as one:
-        with pytest.raises(Unavailable, match=r"did not let us in within 0\.3 s"):
-            await one.stat(f"sftp://127.0.0.1:{line.port}/a")
-
-
-async def test_connections_are_used_again(by_line: Settings, line: Proxy, files: Path) -> None:
-    (files / "a").write_bytes(b"x")
-    url = f"sftp://127.0.0.1:{line.port}{files}"
-    async with store.opened(by_line) as one:
-        for _ in range(3):
-            await one.stat(f"{url}/a")
-            with pytest.raises(NotFound):
-                await one.stat(f"{url}/none")
-        assert line.connections == 1
-        cut(line)
-        with suppress(Unavailable):
-            await one.stat(f"{url}/a")
-        assert (await one.stat(f"{url}/a")).size_bytes == 1
-        assert line.connections == 2
-
-
-async def test_a_missing_library_is_named_with_its_extra(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in ("store", "session"):
-        monkeypatch.delitem(sys.modules, f"funnel.storage.sftp.{module}")
-    monkeypatch.setitem(sys.modules, "asyncssh", None)
-    async with opened("sftp", settings) as storage:
-        with pytest.raises(FunnelError, match=r"pip install 'funnel-tes\[sftp\]'"):
-            await storage.stat("sftp://127.0.0.1/a")
 
 
 async def test_what_is_disabled_takes_nothing() -> None:

@@ -42,6 +42,8 @@ def address(url: str) -> Address:
     if ".." in parts(name):
         raise Invalid(f"{shown} has the part '..'; write where it leads to")
     login, at, where = authority.rpartition("@")
+    if FORBIDDEN & {*unquote(login)}:
+        raise Invalid(f"{shown}: its user or password has a character that cannot be sent")
     user, colon, password = login.partition(":")
     host, port = _where(where, shown)
     return Address(

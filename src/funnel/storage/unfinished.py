@@ -1,6 +1,7 @@
 """Uploads under another name than their own, until they are whole."""
 
 import asyncio
+import hashlib
 import logging
 import re
 import secrets
@@ -20,11 +21,17 @@ _NAME: Final = re.compile(r"\.funnel-[0-9a-f]{16}\.part")
 
 def beside(path: str) -> str:
     """A name in the same directory that nothing has."""
-    return f"{path.rpartition('/')[0]}/.funnel-{secrets.token_hex(8)}.part"
+    return f"{path.rpartition('/')[0]}/.funnel-{mark_of(path)}{secrets.token_hex(4)}.part"
 
 
-def is_unfinished(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
+def mark_of(path: str) -> str:
+    """What all unfinished uploads to a name have in theirs."""
+    name = path.rpartition("/")[2].encode(errors="surrogateescape")
+    return hashlib.sha256(name).hexdigest()[:8]
+
+
+def is_unfinished(name: str, mark: str = "") -> bool:
+    return _NAME.fullmatch(name) is not None and name.startswith(f".funnel-{mark}")
 
 
 @asynccontextmanager

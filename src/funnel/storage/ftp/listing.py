@@ -5,22 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from funnel.core.value import Value
+from funnel.storage.fileserver import Entry
 
 UNIX: Final = re.compile(
     r"([-dlbcps])[-rwxsStT]{9}\S*\s+\d+\s+\S+\s+\S+\s+(\d+)\s+\w{3}\s+\d{1,2}\s+[\d:]{4,5} (.*)"
 )
 DOS: Final = re.compile(r"\d\d-\d\d-\d{2,4}\s+\d\d:\d\d[AP]M\s+(<DIR>|\d+)\s+(.*)")
-
-
-class Entry(Value, kw_only=True):
-    """A file or directory; `unique` tells one from others where the server says it."""
-
-    name: str
-    is_directory: bool = False
-    size: int = 0
-    modified: datetime | None = None
-    unique: str = ""
+UNKNOWN: Final = -1
 
 
 def of_facts(line: str) -> Entry | None:
@@ -29,6 +20,8 @@ def of_facts(line: str) -> Entry | None:
 
     >>> of_facts("type=file;size=7;modify=20240229120000.5; a b").size
     7
+    >>> of_facts("type=file; a").size
+    -1
     >>> of_facts("type=cdir; .") is None, of_facts("Type=dir;Unique=1; d").unique
     (True, '1')
     """
@@ -43,7 +36,7 @@ def of_facts(line: str) -> Entry | None:
     return Entry(
         name=name,
         is_directory=kind == "dir",
-        size=int(size) if size.isdecimal() else 0,
+        size=int(size) if size.isdecimal() else UNKNOWN,
         modified=moment(facts.get("modify", "")),
         unique=facts.get("unique", ""),
     )

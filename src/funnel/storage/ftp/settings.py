@@ -7,6 +7,7 @@ from funnel.core.secret import Secret
 from funnel.core.value import Some, Value
 from funnel.storage.address import Address
 
+SCHEMES: Final = ("ftp://", "ftps://")
 ANONYMOUS: Final = "anonymous"
 PORT: Final = 21
 IMPLICIT: Final = 990

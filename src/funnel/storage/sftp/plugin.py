@@ -2,24 +2,22 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from funnel.plugins import Host, Plugin
 from funnel.ports import Storage
-from funnel.storage.late import Late, closing
+from funnel.storage.late import LateSweeper, closing
 from funnel.storage.remote import RemoteStorage
 from funnel.storage.router import Router
-from funnel.storage.sftp.settings import Settings
-
-SCHEMES: Final = ("sftp://",)
+from funnel.storage.sftp.settings import SCHEMES, Settings
 
 
 @asynccontextmanager
-async def make(settings: Settings, _host: Host) -> AsyncGenerator[Storage]:
+async def make(settings: Settings, host: Host) -> AsyncGenerator[Storage]:
     if settings.disabled:
         yield Router(())
         return
-    late = Late(SCHEMES, module="funnel.storage.sftp.store", settings=settings, extra="sftp")
+    given = settings, host.now
+    late = LateSweeper(SCHEMES, module="funnel.storage.sftp.store", settings=given, extra="sftp")
     async with closing(late):
         yield RemoteStorage(late)
 

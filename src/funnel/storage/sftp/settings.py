@@ -9,6 +9,7 @@ from funnel.core.secret import Secret
 from funnel.core.value import Some, Value
 from funnel.storage.address import Address
 
+SCHEMES: Final = ("sftp://",)
 PORT: Final = 22
 
 
