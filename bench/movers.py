@@ -15,6 +15,8 @@ ABREAST: Final = "16"
 """What each is told of how many files to move at once, where that can be told."""
 USER: Final = ("tester", "testing")
 """As scripts/stores/s3.sh has him."""
+COMPILED: Final = {"PYTHONDONTWRITEBYTECODE": ""}
+"""As what is installed is; whoever runs the bench may have said otherwise for the sake of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def ours(settings: Path) -> Mover:
     moving = ("--quiet", "--parallel", ABREAST)
     put = (*funnel, "put", "{path}", "s3://{url}", *moving)
     get = (*funnel, "get", "s3://{url}", "{path}", *moving)
-    return Mover("funnel", put, get, put, get, (*funnel, "list", "s3://{url}"), {})
+    return Mover("funnel", put, get, put, get, (*funnel, "list", "s3://{url}"), COMPILED)
 
 
 def others(endpoint: str) -> Sequence[Mover]:

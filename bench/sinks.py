@@ -73,7 +73,7 @@ async def _measured(path: str, address: str, repeats: int) -> list[Told]:
 
 async def _tell(database: Database, address: str, name: str) -> Told:
     metrics = Metrics()
-    host = Host(now=_now, metrics=metrics, deployment="bench")
+    host = Host(now=_now, counted=metrics, deployment="bench")
     settings = kafka.Settings(servers=(address,), topic=name)
     async with kafka.PLUGIN.make(settings, host) as sink:
         one = Delivery(database, name, sink, metrics=metrics)

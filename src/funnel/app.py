@@ -118,7 +118,7 @@ class Opening:
         work_dir = Path(config.worker.work_dir)
         self.host = Host(
             now=now,
-            metrics=Metrics(),
+            counted=Metrics(),
             deployment=deployment_of(work_dir),
             private=(work_dir, *_files_of(config)),
             reach=config.outbound.reach,

@@ -1,7 +1,7 @@
 """Flags for settings: one for each, named as in the settings file."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, get_origin
 import click
 
 from funnel.config import Config, load
-from funnel.config.known import root, sections
+from funnel.config.known import KINDS, root, sections
 from funnel.config.leaf import bare, is_secret
 from funnel.config.shape import Key, Shape, is_section, sections_of, shape
 
@@ -57,10 +57,12 @@ class SettingsCommand(click.Command):
         return super().invoke(ctx)
 
 
-def loaded(path: Path | None, given: Mapping[str, Any] | None = None) -> Config:
+def loaded(
+    path: Path | None, given: Mapping[str, Any] | None = None, kinds: Sequence[str] = KINDS
+) -> Config:
     """Settings from file, environment and flags (None: not given); warns on standard error."""
     said = {name: value for name, value in (given or {}).items() if value not in (None, ())}
-    config = load(path, os.environ, said)
+    config = load(path, os.environ, said, kinds)
     for warning in config.warnings:
         click.echo(f"Warning: {warning}", err=True)
     return config

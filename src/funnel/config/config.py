@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from funnel.auth import basic
 from funnel.config import accounts
-from funnel.config.known import OWN, root, sections
+from funnel.config.known import KINDS, OWN, root, sections
 from funnel.config.reading import Partial, Reader, merged, section
 from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET
 from funnel.config.sane import problems
 from funnel.config.sections import Logger, Outbound, RPCClient, Server, StorageAccess, Top
-from funnel.config.shape import near
+from funnel.config.shape import near, plain
 from funnel.config.sources import Flags, Tree, from_environment, from_file, from_flags
 from funnel.core.error import Invalid, Problem
 from funnel.core.value import Value
@@ -54,9 +54,12 @@ def load(
     path: Path | None = None,
     environ: Mapping[str, str] | None = None,
     flags: Flags | None = None,
+    kinds: Sequence[str] = KINDS,
 ) -> Config:
     """
     Settings from a file, over which variables win, over which flags win.
+
+    Who needs the plugins of some `kinds` alone need not wait until all others are loaded.
 
     Raises `Invalid` with every problem, and `NotFound` for no file.
     """
@@ -65,13 +68,16 @@ def load(
         sources.append((str(path), from_file(path)))
     sources.append(("from the environment", from_environment(environ or {})))
     sources.append(("", from_flags(flags or {})))
-    return read(sources)
+    return read(sources, kinds)
 
 
-def read(sources: Sequence[tuple[str, Tree]]) -> Config:
+def read(sources: Sequence[tuple[str, Tree]], kinds: Sequence[str] = KINDS) -> Config:
     """Settings from trees of text, each with its origin; later ones win."""
-    known = sections()
+    known = sections(kinds)
     shape = root(known)
+    if kinds != KINDS and not all(plain(name) in shape for _, tree in sources for name in tree):
+        # It may be wrong, or be of a plugin that is not loaded.
+        return read(sources)
     readers = [Reader(origin) for origin, _ in sources]
     given = merged(
         [

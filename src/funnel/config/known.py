@@ -1,6 +1,6 @@
 """The whole tree of settings: the program's own sections and those of the plugins."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from funnel.config.sections import Logger, Outbound, RPCClient, Server, StorageAccess, Top
@@ -23,14 +23,14 @@ OWN: Final[Mapping[str, type[Value]]] = {
 }
 
 
-def plugin_sections() -> Mapping[str, type[Value]]:
+def plugin_sections(kinds: Sequence[str] = KINDS) -> Mapping[str, type[Value]]:
     """The sections of the plugins that are installed; a dotted one is part of another's."""
-    plugins = [find(kind, name) for kind in KINDS for name in names(kind)]
+    plugins = [find(kind, name) for kind in kinds for name in names(kind)]
     return {one.section: one.settings for one in plugins if one.section and "." not in one.section}
 
 
-def sections() -> Mapping[str, type[Value]]:
-    return {**OWN, **plugin_sections()}
+def sections(kinds: Sequence[str] = KINDS) -> Mapping[str, type[Value]]:
+    return {**OWN, **plugin_sections(kinds)}
 
 
 def root(sections: Mapping[str, type[Value]]) -> Shape:

@@ -20,13 +20,15 @@ PASSWORD = re.compile(r"[a-z]://[^/@\s'\"]*:[^/\s'\"]*@", re.IGNORECASE)
 
 
 def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
-    """What is wrong, each with the way out; `parts` are settings by section."""
+    """What is wrong, each with the way out; `parts` are settings by section, as far as read."""
     yield from _times(parts["Server"])
     yield from _certificates(parts["Server"])
     yield from _client_certificate(parts["RPCClient"])
     yield from _passwords(parts)
-    yield from _places(parts)
-    yield from _slots(parts.get("Local"))
+    if "SQLite" in parts:
+        yield from _places(parts)
+    if "Local" in parts:
+        yield from _slots(parts["Local"])
     yield from _networks(parts["Outbound"])
     yield from _access(parts["StorageAccess"])
     if isinstance(server := parts["Server"], Server):

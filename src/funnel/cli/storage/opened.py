@@ -28,7 +28,7 @@ def with_storage(config: Path | None, deed: Callable[[Router], Awaitable[T]]) ->
     Ctrl-C and SIGTERM cancel it, so that nothing half done is left.
     """
     ctx = click.get_current_context(silent=True)
-    settings = loaded(config or (ctx.obj if ctx else None))
+    settings = loaded(config or (ctx.obj if ctx else None), kinds=("storage",))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_with_storage(settings, deed))
