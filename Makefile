@@ -11,8 +11,8 @@ MINUTES ?= 20
 # only variables without doubt count.
 CALLED_BY_OTHERS := list_commands,get_command,format_commands,resolve_command,parse_args,invoke,convert,*Suite,test_*,Signal
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),completion,show_settings,examples,list_files,stat_task,hash_password
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,connection_made,data_received,connection_lost,Failpoints,around
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),on_message_begin,on_url,on_header,on_headers_complete,on_body,on_message_complete
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),MemoryStorage,connection_made,data_received,get_buffer,buffer_updated,connection_lost,Failpoints,around
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),on_message_begin,on_url,on_status,on_header,on_headers_complete,on_body,on_message_complete
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),pause_writing,resume_writing,parse_response
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),Stamp,initialize,finalize,__call__
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),intercept_service,CreateTask,GetTask,ListTasks,CancelTask,GetServiceInfo

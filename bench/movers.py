@@ -16,7 +16,7 @@ ABREAST: Final = "16"
 USER: Final = ("tester", "testing")
 """As scripts/stores/s3.sh has him."""
 COMPILED: Final = {"PYTHONDONTWRITEBYTECODE": ""}
-"""As what is installed is; whoever runs the bench may have said otherwise for the sake of others."""
+"""As what is installed is, whatever was said for the sake of other programs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,15 @@ from lures import REACH
 from msgspec import json
 
 from funnel.core.error import Denied
+from funnel.net.client import Client
 from funnel.net.guard import Guard
-from funnel.net.web import Terms, Web, session
+from funnel.net.web import Terms, Web
 
 
 async def trials(count: int, url: str) -> Counter[str]:
     found = Counter[str]()
-    async with session(Guard(REACH), connect=5, silence=5) as opened:
-        web = Web(opened, REACH, lambda _: Terms())
+    async with Client(Guard(REACH), connect=5, silence=5) as client:
+        web = Web(client, REACH, lambda _: Terms())
         for _ in range(count):
             try:
                 async with web.answered("GET", url, {}) as answer:

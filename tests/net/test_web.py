@@ -2,12 +2,12 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from aiohttp import ClientConnectorError
 from lures import FRONT, REACH, Counting, Leading
 
 from funnel.core.error import Denied, Invalid
+from funnel.net.client import Client
 from funnel.net.guard import Guard
-from funnel.net.web import Terms, Web, parsed, session
+from funnel.net.web import Terms, Web, parsed
 
 NOWHERE = [
     # This machine, in all spellings that a resolver takes for it.
@@ -47,7 +47,7 @@ NOWHERE = [
     *("224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "[fc00::1]", "[fd12::1]"),
     *("[fe80::1]", "[fe80::1%25eth0]", "[fec0::1]", "[ff02::1]", "[2001:db8::1]", "[100::1]"),
 ]
-REFUSED = (Denied, Invalid, ClientConnectorError)
+REFUSED = (Denied, Invalid, OSError)
 """The last one where a name has no address, or nobody is there."""
 
 
@@ -81,8 +81,8 @@ def guard() -> Watched:
 
 @pytest.fixture
 async def web(guard: Guard) -> AsyncGenerator[Web]:
-    async with session(guard, connect=5, silence=5) as opened:
-        yield Web(opened, REACH, lambda _: Terms())
+    async with Client(guard, connect=5, silence=5) as client:
+        yield Web(client, REACH, lambda _: Terms())
 
 
 async def text(web: Web, url: str) -> str:
@@ -175,8 +175,8 @@ async def test_credentials_do_not_go_along_to_another_origin(guard: Guard) -> No
     async with Leading().listening() as one, Leading().listening() as other:
         shown = {one.port: Terms(headers={"Authorization": "Bearer geheim"})}
         one.target = f"{other.url}/"
-        async with session(guard) as opened:
-            web = Web(opened, REACH, lambda url: shown.get(url.port or 0, Terms()))
+        async with Client(guard) as client:
+            web = Web(client, REACH, lambda url: shown.get(url.port or 0, Terms()))
             assert await text(web, f"{one.url}/same/on") == "here"
             assert await text(web, f"http://me:too@{FRONT}:{other.port}/") == "here"
             other.target = f"{other.url}/"

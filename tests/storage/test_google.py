@@ -15,7 +15,7 @@ from msgspec import json
 from stores import Server
 
 from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
-from funnel.net.web import session
+from funnel.net.session import session
 from funnel.ports import Remover, Storage
 from funnel.storage.content import PART
 from funnel.storage.google.credentials import VARIABLE, Account

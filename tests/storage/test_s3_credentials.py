@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import aiohttp
 import pytest
 from aiohttp import web
 
 from funnel.core.error import Denied, Invalid, Unavailable
 from funnel.core.secret import Secret
+from funnel.net.client import Client
 from funnel.storage.s3.credentials import Credentials, written
 from funnel.storage.s3.doors import AmazonDoors
 from funnel.storage.s3.settings import AmazonSettings, AWSConfig
@@ -90,9 +90,9 @@ async def offering() -> AsyncGenerator[Offering]:
 
 
 @pytest.fixture
-async def session() -> AsyncGenerator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
+async def session() -> AsyncGenerator[Client]:
+    async with Client() as one:
+        yield one
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def time() -> Time:
 class Around:
     """Credentials of an environment."""
 
-    def __init__(self, session: aiohttp.ClientSession, time: Time, home: Path) -> None:
+    def __init__(self, session: Client, time: Time, home: Path) -> None:
         self._session = session
         self._time = time
         self._home = home
@@ -119,7 +119,7 @@ class Around:
 
 
 @pytest.fixture
-def around(session: aiohttp.ClientSession, time: Time, tmp_path: Path) -> Around:
+def around(session: Client, time: Time, tmp_path: Path) -> Around:
     return Around(session, time, tmp_path)
 
 
@@ -240,7 +240,7 @@ async def test_a_key_needs_its_secret(time: Time) -> None:
 
 
 async def test_the_region_of_a_bucket_is_found_once(
-    offering: Offering, session: aiohttp.ClientSession, time: Time
+    offering: Offering, session: Client, time: Time
 ) -> None:
     settings = AmazonSettings(
         aws_config=AWSConfig(key="k", secret=Secret("s"), region="eu-north-1")
@@ -276,7 +276,7 @@ async def test_the_region_of_a_bucket_is_found_once(
     ],
 )
 async def test_a_bucket_is_in_the_path_or_in_the_host(
-    session: aiohttp.ClientSession, time: Time, endpoint: str, style: str, url: str
+    session: Client, time: Time, endpoint: str, style: str, url: str
 ) -> None:
     settings = AmazonSettings(
         aws_config=AWSConfig(endpoint=endpoint), path_style=style == "path", requester_pays=True

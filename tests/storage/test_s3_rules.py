@@ -8,7 +8,7 @@ from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, U
 from funnel.core.secret import Secret
 from funnel.storage.s3.address import Address, address, candidates, checked, named, region_of
 from funnel.storage.s3.answers import Page
-from funnel.storage.s3.failure import Answer, answer_of, failure
+from funnel.storage.s3.failure import Refusal, answer_of, failure
 from funnel.storage.s3.plugin import takes_amazon, takes_generic
 from funnel.storage.s3.settings import AmazonSettings, BucketKeys, Entry
 from funnel.storage.s3.sign import Keys, Request, signed
@@ -139,26 +139,26 @@ def test_the_signature_is_that_of_amazons_examples(query: dict[str, str], signat
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (Answer(404, "NoSuchKey", "no key"), NotFound, "NoSuchKey: no key"),
-        (Answer(404, "NoSuchBucket", "no bucket"), NotFound, "NoSuchBucket"),
-        (Answer(404), NotFound, "answers 404"),
-        (Answer(403, "AccessDenied", "no"), Denied, "check what these credentials may do"),
-        (Answer(403, "SignatureDoesNotMatch"), Denied, "check the secret"),
-        (Answer(403, "InvalidAccessKeyId"), Denied, "check the key"),
-        (Answer(403, "RequestTimeTooSkewed"), Denied, "clock"),
-        (Answer(400, "AuthorizationHeaderMalformed"), Denied, "region"),
-        (Answer(400, "ExpiredToken"), Unavailable, "expired"),
-        (Answer(400, "RequestTimeout"), Unavailable, "RequestTimeout"),
-        (Answer(301, "PermanentRedirect"), Invalid, "elsewhere"),
-        (Answer(416, "InvalidRange"), Unavailable, ""),
-        (Answer(429), Unavailable, ""),
-        (Answer(500, "InternalError"), Unavailable, ""),
-        (Answer(503, "SlowDown"), Unavailable, ""),
-        (Answer(507, "XMinioStorageFull"), NoSpace, ""),
-        (Answer(400, "EntityTooLarge"), Invalid, ""),
+        (Refusal(404, "NoSuchKey", "no key"), NotFound, "NoSuchKey: no key"),
+        (Refusal(404, "NoSuchBucket", "no bucket"), NotFound, "NoSuchBucket"),
+        (Refusal(404), NotFound, "answers 404"),
+        (Refusal(403, "AccessDenied", "no"), Denied, "check what these credentials may do"),
+        (Refusal(403, "SignatureDoesNotMatch"), Denied, "check the secret"),
+        (Refusal(403, "InvalidAccessKeyId"), Denied, "check the key"),
+        (Refusal(403, "RequestTimeTooSkewed"), Denied, "clock"),
+        (Refusal(400, "AuthorizationHeaderMalformed"), Denied, "region"),
+        (Refusal(400, "ExpiredToken"), Unavailable, "expired"),
+        (Refusal(400, "RequestTimeout"), Unavailable, "RequestTimeout"),
+        (Refusal(301, "PermanentRedirect"), Invalid, "elsewhere"),
+        (Refusal(416, "InvalidRange"), Unavailable, ""),
+        (Refusal(429), Unavailable, ""),
+        (Refusal(500, "InternalError"), Unavailable, ""),
+        (Refusal(503, "SlowDown"), Unavailable, ""),
+        (Refusal(507, "XMinioStorageFull"), NoSpace, ""),
+        (Refusal(400, "EntityTooLarge"), Invalid, ""),
     ],
 )
-def test_answers_become_errors(answer: Answer, kind: type[FunnelError], words: str) -> None:
+def test_answers_become_errors(answer: Refusal, kind: type[FunnelError], words: str) -> None:
     error = failure("s3://a/b: reading failed", answer, "AmazonS3", anonymous=False)
     assert isinstance(error, kind)
     assert str(error).startswith("s3://a/b: reading failed: ")
@@ -171,7 +171,7 @@ def test_a_store_may_ask_for_a_pause() -> None:
 
 
 def test_who_has_no_credentials_is_told_so() -> None:
-    assert "no credentials" in str(failure("x", Answer(403), "AmazonS3", anonymous=True))
+    assert "no credentials" in str(failure("x", Refusal(403), "AmazonS3", anonymous=True))
 
 
 def test_a_page_of_a_list_is_read() -> None:

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from funnel.core.error import FunnelError, Unavailable
 from funnel.core.secret import Secret
+from funnel.net.client import Client
 from funnel.net.clock import now
-from funnel.net.web import session
 from funnel.ports import Object
 from funnel.storage.patience import Patience
 from funnel.storage.remote import RemoteStorage
@@ -123,7 +123,7 @@ async def storage(stormy: Stormy) -> AsyncGenerator[RemoteStorage]:
     async def source() -> Keys:
         return Keys(next(given), Secret("s"), Secret("t"), datetime(2999, 1, 1, tzinfo=UTC))
 
-    async with session() as web_session:
+    async with Client() as client:
         terms = Terms(
             url=stormy.url,
             region="us-east-1",
@@ -133,7 +133,7 @@ async def storage(stormy: Stormy) -> AsyncGenerator[RemoteStorage]:
             reading={},
             writing={},
         )
-        store = S3Store(Doors(Bucket(web_session, now, terms)), now)
+        store = S3Store(Doors(Bucket(client, now, terms)), now)
         patience = Patience(tries=3, first=0.01, longest=0.02, stall=10)
         yield RemoteStorage(LateStore(lambda _: True, lambda: store), patience)
 

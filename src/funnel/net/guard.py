@@ -4,14 +4,15 @@ import asyncio
 import socket
 from contextlib import suppress
 from ipaddress import IPv4Address, ip_address
-from typing import Any
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from typing import Any, TypeAlias
 
 from funnel.core.reach import Address, Reach
 
+Found: TypeAlias = tuple[int, int, int, str, Any]
+"""As `getaddrinfo` has it: family, kind, protocol, a name, and where."""
 
-class Guard(AbstractResolver):
+
+class Guard:
     """
     Asks once and judges every answer; the connection is made to what was judged.
 
@@ -21,28 +22,16 @@ class Guard(AbstractResolver):
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Raises `Denied`."""
+    async def addresses(self, host: str, port: int) -> list[Found]:
+        """Raises `Denied`, and what `getaddrinfo` does."""
         self._reach.judge_host(host)
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for *_, where in found:
             self._judge(str(where[0]))
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(where[0]),
-                port=port,
-                family=kind,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for kind, _, protocol, _, where in found
-        ]
+        return [*found]
 
-    def socket_for(self, address: tuple[int, int, int, str, tuple[Any, ...]]) -> socket.socket:
+    def socket_for(self, address: Found) -> socket.socket:
         """For each connection: whatever led here, it goes where it may. Raises `Denied`."""
         family, kind, protocol, _, where = address
         self._judge(str(where[0]))
@@ -50,9 +39,6 @@ class Guard(AbstractResolver):
 
     def _judge(self, address: str) -> None:
         self._reach.judge_address(ip_address(address.partition("%")[0]))
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 def literal(host: str) -> Address | None:

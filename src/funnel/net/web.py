@@ -2,29 +2,27 @@
 
 import base64
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-import aiohttp
 from yarl import URL
 
 from funnel.core.error import Denied, Invalid
 from funnel.core.reach import Reach
 from funnel.core.url import redacted
-from funnel.net.guard import Guard, literal
+from funnel.net.client import Answer, Client, Origin
+from funnel.net.connection import Body
+from funnel.net.guard import literal
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 MOST: Final = 5
 """Redirects of one request."""
-BUFFER: Final = 1 << 20
 LEGAL: Final = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&'()*+,;=%"
 )
-
-Body: TypeAlias = "AsyncIterator[bytes] | bytes | None"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,37 +30,12 @@ class Terms:
     """How one origin is spoken to: `headers` with what gives access there, and whom to believe."""
 
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    tls: ssl.SSLContext | bool = True
+    tls: ssl.SSLContext | None = None
+    """None: whom every program believes."""
 
 
 Origins: TypeAlias = Callable[[URL], Terms]
 """Asked about each URL that a request leads to, so that nothing goes to another host."""
-
-
-def session(
-    guard: Guard | None = None, *, connect: float = 30.0, silence: float = 60.0
-) -> aiohttp.ClientSession:
-    """
-    Of many connections that are kept; seconds. Content comes as it was sent.
-
-    With a `guard` they lead where it lets them; without, the URLs must be those of the settings.
-    No cookies, no proxy of the environment.
-    """
-    connector = aiohttp.TCPConnector(
-        limit=0,
-        resolver=guard,
-        use_dns_cache=guard is None,
-        socket_factory=guard.socket_for if guard else None,
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=silence),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-        read_bufsize=BUFFER,
-        headers={"Accept-Encoding": "identity"},
-    )
 
 
 class Web:
@@ -72,32 +45,29 @@ class Web:
     Redirects are followed by us, and each is judged as the first URL was.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, reach: Reach, origins: Origins) -> None:
-        self._session = session
+    def __init__(self, client: Client, reach: Reach, origins: Origins) -> None:
+        self._client = client
         self._reach = reach
         self._origins = origins
 
     @asynccontextmanager
     async def answered(
         self, method: str, url: str, headers: Mapping[str, str], body: Body = None
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+    ) -> AsyncGenerator[Answer]:
         """
         The answer, whatever its status; of a redirect, where there is a body, as of any other.
 
-        Raises `Denied` where it may not go, `Invalid` for a URL that is none, and what aiohttp
-        does.
+        Raises `Denied` where it may not go, `Invalid` for a URL that is none, and what
+        `Client.request` does.
         """
         target = self._judged(parsed(url))
         for _ in range(MOST + 1):
             terms = self._origins(target)
-            async with self._session.request(
-                method,
-                target.with_user(None),
-                headers={**_of_user(target), **terms.headers, **headers},
-                data=body,
-                ssl=terms.tls,
-                allow_redirects=False,
-            ) as answer:
+            told = {**_of_user(target), **terms.headers, **headers}
+            asking = self._client.request(
+                method, origin_of(target, terms.tls), target.raw_path_qs, told, body
+            )
+            async with asking as answer:
                 where = answer.headers.get("Location", "")
                 if answer.status not in REDIRECTS or not where or body is not None:
                     yield answer
@@ -114,7 +84,7 @@ class Web:
                 return terms
             return replace(terms, headers={**terms.headers, **headers})
 
-        return Web(self._session, self._reach, origins)
+        return Web(self._client, self._reach, origins)
 
     def _judged(self, url: URL) -> URL:
         """Addresses are not asked for, so those that are written are judged here."""
@@ -125,6 +95,11 @@ class Web:
             return url
         self._reach.judge_address(address)
         return url.with_host(str(address))
+
+
+def origin_of(url: URL, tls: ssl.SSLContext | None = None) -> Origin:
+    """Of a URL that has a host."""
+    return Origin(url.scheme, url.raw_host or "", url.port or 0, tls)
 
 
 def parsed(url: str) -> URL:

@@ -23,6 +23,7 @@ from funnel.ports.sink import Sink
 from funnel.ports.storage import (
     Content,
     Object,
+    Piece,
     Places,
     Reading,
     Remover,
@@ -58,6 +59,7 @@ __all__ = [
     "Object",
     "Outbox",
     "Overview",
+    "Piece",
     "Places",
     "Reading",
     "Record",

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Protocol, runtime_checkable
+from typing import IO, Protocol, TypeAlias, runtime_checkable
 
 from funnel.core.error import Invalid
 from funnel.core.path import Parts, parts
@@ -126,6 +126,10 @@ class Storage(Places, Transfer, Protocol):
     """Where inputs come from and outputs go to."""
 
 
+Piece: TypeAlias = bytes | memoryview
+"""Of a file. Nobody writes to it any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """
@@ -137,7 +141,7 @@ class Reading:
 
     found: Object
     start: int
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncIterator[Piece]
     ranged: bool = True
     """Whether several may read parts of it at once."""
 

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-import aiohttp
 from msgspec import Raw, json
 
 from funnel.core.error import Invalid, Unavailable
@@ -21,8 +20,9 @@ from funnel.core.message import Numbered
 from funnel.core.reach import Reach, networks
 from funnel.core.secret import Secret
 from funnel.core.value import Some, Value
+from funnel.net.client import Client
 from funnel.net.guard import Guard
-from funnel.net.web import Terms, Web, session
+from funnel.net.web import Terms, Web
 from funnel.plugins import Host, Plugin
 from funnel.ports import Sink
 from funnel.sinks.common import Line, demand, sink_over
@@ -138,8 +138,8 @@ def _parts(told: Sequence[Numbered], most: int) -> Sequence[Sequence[Numbered]]:
 @asynccontextmanager
 async def _connected(settings: Settings, reach: Reach, host: Host) -> AsyncGenerator[Webhook]:
     seconds = settings.timeout.total_seconds()
-    async with session(Guard(reach), connect=seconds, silence=seconds) as opened:
-        web = Web(opened, reach, lambda _: Terms())
+    async with Client(Guard(reach), connect=seconds, silence=seconds) as client:
+        web = Web(client, reach, lambda _: Terms())
         yield Webhook(web, settings, host)
 
 
@@ -162,7 +162,7 @@ def make(settings: Settings, host: Host) -> AbstractAsyncContextManager[Sink]:
             name="Webhook",
             connect=lambda: _connected(settings, reach, host),
             send=Webhook.send,
-            faults=(aiohttp.ClientError,),
+            faults=(),
             system_logs=settings.system_logs,
         )
     )

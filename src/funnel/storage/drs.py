@@ -10,8 +10,9 @@ from msgspec.structs import replace as with_fields
 
 from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.value import Value
+from funnel.net.client import Client
 from funnel.net.guard import Guard
-from funnel.net.web import Web, session
+from funnel.net.web import Web
 from funnel.plugins import Host, Plugin
 from funnel.ports import Content, Object, Reading, Store
 from funnel.storage.drsobjects import (
@@ -174,8 +175,8 @@ def _worst(failures: Sequence[FunnelError]) -> FunnelError:
 async def make(settings: Settings, host: Host) -> AsyncGenerator[RemoteStorage]:
     hosts = await Hosts.read(settings.hosts, "DRSStorage.Hosts")
     seconds = max(1.0, settings.timeout.total_seconds())
-    async with session(Guard(host.reach), connect=seconds, silence=seconds) as opened:
-        objects = Objects(Web(opened, host.reach, hosts), hosts)
+    async with Client(Guard(host.reach), connect=seconds, silence=seconds) as client:
+        objects = Objects(Web(client, host.reach, hosts), hosts)
         yield RemoteStorage(DrsStore(objects, host.store, settings), Patience(stall=seconds))
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
-import aiohttp
 from msgspec import DecodeError, ValidationError, json
 
 from funnel.core.error import Invalid, NotFound, Unavailable
 from funnel.core.value import Value
 from funnel.net.web import Web, parsed
 from funnel.storage.hosts import Hosts
-from funnel.storage.web import heard, refusal, retry_after
+from funnel.storage.web import Answer, heard, refusal, retry_after
 
 V = TypeVar("V", bound=Value)
 
@@ -165,7 +164,7 @@ class Objects:
                 return _decoded(await _body(answer, url), kind, url)
 
 
-async def _body(answer: aiohttp.ClientResponse, url: str) -> bytes:
+async def _body(answer: Answer, url: str) -> bytes:
     if answer.status == 202:
         waiting = Unavailable(f"{url}: its server is still looking for it")
         waiting.retry_after = retry_after(answer.headers)

@@ -76,7 +76,7 @@ def _terms(host: WebHost) -> Terms:
         headers["Authorization"] = basic(host.user, password)
     return Terms(
         headers=headers,
-        tls=ssl.create_default_context(cafile=host.ca_file) if host.ca_file else True,
+        tls=ssl.create_default_context(cafile=host.ca_file) if host.ca_file else None,
     )
 
 

@@ -7,14 +7,14 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Final
 
-import aiohttp
 from yarl import URL
 
-from funnel.core.error import Denied, FunnelError, Invalid
+from funnel.core.error import Denied, Invalid
 from funnel.core.url import redacted
 from funnel.core.value import Value
+from funnel.net.client import Answer, Client
 from funnel.net.guard import Guard
-from funnel.net.web import Web, parsed, session
+from funnel.net.web import Web, parsed
 from funnel.plugins import Host, Plugin
 from funnel.ports import Content, Object, Reading
 from funnel.storage.hosts import Hosts, WebHost
@@ -92,17 +92,12 @@ class HttpStore:
 
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         self._may_write(parsed(url))
-        body = _Body(content)
         headers = {} if overwrite else {"If-None-Match": "*"}
         headers |= {"Content-Length": str(content.size)} if content.size >= 0 else {}
-        try:
-            with heard(url, "storing", CHECK):
-                async with self._web.answered("PUT", url, headers, body.pieces()) as answer:
-                    return await _stored(answer, url, content)
-        except FunnelError:
-            if body.failure:
-                raise body.failure from None
-            raise
+        with heard(url, "storing", CHECK):
+            asking = self._web.answered("PUT", url, headers, content.pieces(PIECE))
+            async with asking as answer:
+                return await _stored(answer, url, content)
 
     def _may_write(self, url: URL) -> None:
         """Credentials that are there to read with are no leave to write."""
@@ -117,23 +112,7 @@ class HttpStore:
             )
 
 
-class _Body:
-    """What is sent, and why that ended early: aiohttp hides it."""
-
-    def __init__(self, content: Content) -> None:
-        self._content = content
-        self.failure: BaseException | None = None
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._content.pieces(PIECE):
-                yield piece
-        except Exception as error:
-            self.failure = error
-            raise
-
-
-async def _stored(answer: aiohttp.ClientResponse, url: str, content: Content) -> Object:
+async def _stored(answer: Answer, url: str, content: Content) -> Object:
     if not 200 <= answer.status < 300:
         raise await refusal(answer, url, "storing", CHECK)
     return Object(url, max(content.size, 0), etag=answer.headers.get("ETag", ""))
@@ -154,7 +133,7 @@ def _range(start: int, end: int | None, etag: str) -> Mapping[str, str]:
     return {**wanted, "If-Range": etag} if etag else wanted
 
 
-async def _reading(answer: aiohttp.ClientResponse, url: str) -> Reading:
+async def _reading(answer: Answer, url: str) -> Reading:
     start, size = 0, _length(answer)
     part = RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     if answer.status == 416 and part:
@@ -174,22 +153,22 @@ async def _reading(answer: aiohttp.ClientResponse, url: str) -> Reading:
     )
 
 
-def _ranged(answer: aiohttp.ClientResponse) -> bool:
+def _ranged(answer: Answer) -> bool:
     given = answer.headers.get("Accept-Ranges", "").lower() == "bytes" or answer.status == 206
     return given and _validator(answer).startswith('"')
 
 
-def _validator(answer: aiohttp.ClientResponse) -> str:
+def _validator(answer: Answer) -> str:
     """What tells versions apart: a tag, or else a date."""
     return answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
 
 
-def _length(answer: aiohttp.ClientResponse) -> int:
+def _length(answer: Answer) -> int:
     text = answer.headers.get("Content-Length", "")
     return int(text) if text.isascii() and text.isdigit() else -1
 
 
-def _object(answer: aiohttp.ClientResponse, url: str, size: int, etag: str = "") -> Object:
+def _object(answer: Answer, url: str, size: int, etag: str = "") -> Object:
     return Object(
         url,
         size,
@@ -199,10 +178,10 @@ def _object(answer: aiohttp.ClientResponse, url: str, size: int, etag: str = "")
     )
 
 
-def _refuse_packed(answer: aiohttp.ClientResponse, url: str) -> None:
+def _refuse_packed(answer: Answer, url: str) -> None:
     """We ask for the file as it is; of one that is packed itself, some servers say so here."""
     coding = answer.headers.get("Content-Encoding", "").lower()
-    suffix = PurePosixPath(answer.url.path).suffix.lower()
+    suffix = PurePosixPath(answer.target.partition("?")[0]).suffix.lower()
     if coding not in {"", "identity"} and suffix not in PACKED:
         raise Invalid(
             f"{redacted(url)} comes packed by {coding}, though it was asked for as it is;"
@@ -219,10 +198,10 @@ async def _nothing() -> AsyncIterator[bytes]:
 async def make(settings: Settings, host: Host) -> AsyncGenerator[RemoteStorage]:
     hosts = await Hosts.read(settings.hosts, "HTTPStorage.Hosts")
     seconds = max(1.0, settings.timeout.total_seconds())
-    async with session(Guard(host.reach), connect=seconds, silence=seconds) as opened:
+    async with Client(Guard(host.reach), connect=seconds, silence=seconds) as client:
         schemes = frozenset[str]() if settings.disabled else SCHEMES
         store = HttpStore(
-            Web(opened, host.reach, hosts), hosts, schemes=schemes, uploads=settings.uploads
+            Web(client, host.reach, hosts), hosts, schemes=schemes, uploads=settings.uploads
         )
         yield RemoteStorage(store, Patience(stall=seconds), has_directories=False)
 

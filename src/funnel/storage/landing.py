@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Final
 
 from funnel.core.error import FunnelError, NoSpace, Unavailable
+from funnel.ports import Piece
 from funnel.safepath import opened, whole_file
 from funnel.storage.sums import Sum
 from funnel.storage.threads import ended, to_the_end
@@ -40,10 +41,10 @@ class Landing:
         self._lock = Lock()
         self._file = -1
         self._hash: Sum | None = None
-        self._held: tuple[bytes, int] | None = None
+        self._held: tuple[Piece, int] | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    async def take(self, piece: bytes, at: int) -> None:
+    async def take(self, piece: Piece, at: int) -> None:
         """Of the pieces that come in order; written while the next one comes."""
         if self._held:
             # Who is given up here comes again with the same piece: the held one must stay.
@@ -51,7 +52,7 @@ class Landing:
             self._writing = asyncio.create_task(asyncio.to_thread(self._keep, *self._held))
         self._held = (piece, at)
 
-    async def write(self, piece: bytes, at: int) -> None:
+    async def write(self, piece: Piece, at: int) -> None:
         """Of a part by itself."""
         await to_the_end(lambda: self._write(piece, at))
 
@@ -98,14 +99,14 @@ class Landing:
                 )
             return self._file
 
-    def _write(self, piece: bytes, at: int) -> None:
+    def _write(self, piece: Piece, at: int) -> None:
         with self._told():
             file, rest = self._opened(), memoryview(piece)
             while rest:
                 count = os.pwrite(file, rest, at)
                 rest, at = rest[count:], at + count
 
-    def _keep(self, piece: bytes, at: int) -> None:
+    def _keep(self, piece: Piece, at: int) -> None:
         self._write(piece, at)
         if self.algorithm and not self._hash:
             self._hash = hashlib.new(self.algorithm, usedforsecurity=False)

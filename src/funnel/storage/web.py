@@ -4,17 +4,20 @@ import base64
 import binascii
 import re
 import socket
+import ssl
+import sys
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-import aiohttp
 from msgspec import DecodeError, json
 
 from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.core.url import redacted
+from funnel.net.client import Unsayable
+from funnel.net.incoming import Piece
 
 PIECE: Final = 1 << 20
 REASON: Final = 4096
@@ -41,9 +44,33 @@ SUMS: Final[Mapping[str, str]] = {
 """Names that HTTP has for checksums, and those of `hashlib`."""
 
 
-async def refusal(
-    answer: aiohttp.ClientResponse, url: str, deed: str, check: str = ""
-) -> FunnelError:
+class Content(Protocol):
+    """What comes with an answer."""
+
+    def iter_any(self) -> AsyncIterator[Piece]: ...
+
+    async def read(self, most: int = ..., /) -> bytes: ...
+
+
+class Answer(Protocol):
+    """Of `funnel.net.client`, or of aiohttp."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def headers(self) -> Any:
+        """By their names in whatever case."""
+        ...
+
+    @property
+    def content(self) -> Content: ...
+
+
+async def refusal(answer: Answer, url: str, deed: str, check: str = "") -> FunnelError:
     """
     What an answer that is none of success means: to be raised.
 
@@ -62,36 +89,43 @@ async def refusal(
 
 @contextmanager
 def heard(url: str, deed: str, check: str = "") -> Generator[None]:
-    """Around what aiohttp does: its failures become ours, which name the URL and the `deed`."""
-    what = f"{redacted(url)}: {deed} failed"
+    """Around what a client does: its failures become ours, which name the URL and the `deed`."""
     try:
         yield
-    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
-        raise Denied(f"{what}: {_said(error)}; {check or 'look at the certificate'}") from error
     except Denied as error:
         if redacted(url) in str(error):
             raise
         raise Denied(f"{redacted(url)}: {error}") from error
-    except aiohttp.InvalidURL as error:
-        raise Invalid(f"{what}: this is not a URL") from error
-    except aiohttp.ClientConnectorDNSError as error:
-        kind = NotFound if error.os_error.errno == socket.EAI_NONAME else Unavailable
-        raise kind(f"{what}: no address is known of {error.host}: {error.os_error}") from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Unavailable(f"{what}: {_said(error)}") from error
+    except FunnelError:
+        raise
+    except _failures() as error:
+        raise _meaning(error, f"{redacted(url)}: {deed} failed", check) from error
 
 
-async def pieces_of(answer: aiohttp.ClientResponse, url: str) -> AsyncIterator[bytes]:
+def _meaning(error: BaseException, what: str, check: str) -> FunnelError:
+    if isinstance(error, ssl.SSLError):
+        return Denied(f"{what}: {_said(error)}; {check or 'look at the certificate'}")
+    if isinstance(error, Unsayable):
+        return Invalid(f"{what}: {error}")
+    if isinstance(error.__cause__, (socket.gaierror, UnicodeError)):
+        number = getattr(error.__cause__, "errno", socket.EAI_NONAME)
+        kind = NotFound if number == socket.EAI_NONAME else Unavailable
+        return kind(f"{what}: {_said(error)}")
+    return Unavailable(f"{what}: {_said(error)}")
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Those of aiohttp too, where something has loaded it."""
+    loaded: Any = sys.modules.get("aiohttp")
+    return (OSError, Unsayable, *([loaded.ClientError] if loaded else []))
+
+
+async def pieces_of(answer: Answer, url: str) -> AsyncIterator[Piece]:
     """The content of an answer, as it comes."""
-    # Whatever has gathered costs less than pieces of one size.
-    coming = answer.content.iter_any()
-    while True:
-        with heard(url, "reading"):
-            try:
-                piece = await anext(coming)
-            except StopAsyncIteration:
-                return
-        yield piece
+    with heard(url, "reading"):
+        # Whatever has gathered costs less than pieces of one size.
+        async for piece in answer.content.iter_any():
+            yield piece
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
@@ -155,8 +189,8 @@ def _said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-async def _beginning(answer: aiohttp.ClientResponse) -> bytes:
-    with suppress(aiohttp.ClientError, TimeoutError, OSError):
+async def _beginning(answer: Answer) -> bytes:
+    with suppress(*_failures()):
         return await answer.content.read(REASON)
     return b""
 

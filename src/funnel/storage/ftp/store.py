@@ -66,10 +66,10 @@ async def _logged_in(guard: Guard, tls: ssl.SSLContext, seconds: float, login: L
 
 async def _addresses(guard: Guard, login: Login) -> list[str]:
     try:
-        found = await guard.resolve(login.host, login.port, socket.AF_UNSPEC)
+        found = await guard.addresses(login.host, login.port)
     except socket.gaierror as error:
         kind = NotFound if error.errno == socket.EAI_NONAME else Unavailable
         raise kind(f"no address is known of {login.host}: {error.strerror}") from error
     except UnicodeError as error:
         raise Invalid(f"{login.host} is not the name of a host") from error
-    return [one["host"] for one in found]
+    return [str(where[0]) for *_, where in found]

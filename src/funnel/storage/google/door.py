@@ -1,20 +1,19 @@
 """Requests to Google Storage, one try each."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
-import aiohttp
-from yarl import URL
-
 from funnel.core.error import Unavailable
+from funnel.net.client import Answer, Client, place_of
 from funnel.storage.google.credentials import SETTING, Credentials
 from funnel.storage.web import heard, refusal
 
-BLOCK: Final = 1 << 18
-BRIEF: Final = aiohttp.ClientTimeout(total=60.0, sock_connect=30.0)
+BRIEF: Final = 60.0
+"""Seconds for an answer without content of a file."""
 FINE: Final = frozenset({200, 206})
 CHECK: Final = f"check what the account of {SETTING} may do"
 NOBODY: Final = f"nobody is logged in: name a key in {SETTING}"
@@ -46,16 +45,14 @@ class Call:
 class Door:
     """Where it is, who comes, and for whose project."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, credentials: Credentials, root: str, project: str
-    ) -> None:
-        self._session = session
+    def __init__(self, client: Client, credentials: Credentials, root: str, project: str) -> None:
+        self._client = client
         self._credentials = credentials
         self._root = root
         self._project = {"userProject": project} if project else {}
 
     @asynccontextmanager
-    async def ask(self, call: Call) -> AsyncGenerator[aiohttp.ClientResponse]:
+    async def ask(self, call: Call) -> AsyncGenerator[Answer]:
         """Raises what the answer means, where it is not fine."""
         async with AsyncExitStack() as stack:
             yield await self._answer(call, stack)
@@ -65,12 +62,11 @@ class Door:
             with heard(call.url, call.deed):
                 return await answer.read()
 
-    async def _answer(self, call: Call, stack: AsyncExitStack) -> aiohttp.ClientResponse:
+    async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         """A token that is refused may have been taken back; then there is a new one."""
         token = await self._credentials.token() if call.signed else ""
         answer = await self._sent(call, token, stack)
         if answer.status == 401 and self._credentials.forget(token):
-            answer.release()
             token = await self._credentials.token()
             answer = await self._sent(call, token, stack)
         if answer.status not in call.fine:
@@ -79,32 +75,17 @@ class Door:
             raise Spoiled(str(failure)) if MISMATCH in str(failure) else failure
         return answer
 
-    async def _sent(self, call: Call, token: str, stack: AsyncExitStack) -> aiohttp.ClientResponse:
+    async def _sent(self, call: Call, token: str, stack: AsyncExitStack) -> Answer:
         headers = dict(call.headers)
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        if call.body is not None:
-            headers["Content-Length"] = str(len(call.body))
+        origin, target = place_of(self._url(call))
+        asking = self._client.request(call.method, origin, target, headers, call.body)
         with heard(call.url, call.deed):
-            return await stack.enter_async_context(
-                self._session.request(
-                    call.method,
-                    self._target(call),
-                    headers=headers,
-                    data=None if call.body is None else _blocks(call.body),
-                    allow_redirects=False,
-                    timeout=BRIEF if call.brief else self._session.timeout,
-                )
-            )
+            async with asyncio.timeout(BRIEF if call.brief else None):
+                return await stack.enter_async_context(asking)
 
-    def _target(self, call: Call) -> URL:
+    def _url(self, call: Call) -> str:
         if "://" in call.path:
-            return URL(call.path, encoded=True)
-        query = urlencode({**call.query, **self._project})
-        return URL(f"{self._root}{call.path}?{query}", encoded=True)
-
-
-async def _blocks(body: bytes | memoryview) -> AsyncIterator[memoryview]:
-    view = memoryview(body)
-    for at in range(0, len(view), BLOCK):
-        yield view[at : at + BLOCK]
+            return call.path
+        return f"{self._root}{call.path}?{urlencode({**call.query, **self._project})}"

@@ -8,7 +8,8 @@ from typing import Final
 import aiohttp
 
 from funnel.core.error import Invalid
-from funnel.net.web import session
+from funnel.net.client import Client
+from funnel.net.session import session
 from funnel.storage.google.credentials import Account, Anonymous, Credentials
 from funnel.storage.google.door import Door
 from funnel.storage.google.plugin import GoogleSettings
@@ -22,8 +23,8 @@ GOOGLE: Final = "https://storage.googleapis.com"
 async def opened(settings: GoogleSettings) -> AsyncGenerator[GoogleStore]:
     """Raises `Invalid` for settings that contradict each other."""
     root = _root(settings)
-    async with session() as web:
-        yield GoogleStore(Door(web, _who(settings, root, web), root, settings.user_project))
+    async with session() as web, Client() as client:
+        yield GoogleStore(Door(client, _who(settings, root, web), root, settings.user_project))
 
 
 def _root(settings: GoogleSettings) -> str:

@@ -7,12 +7,12 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, NamedTuple
 
-import aiohttp
 from msgspec import json
 
 from funnel.core.backoff import delays
 from funnel.core.error import FunnelError, Unavailable
 from funnel.core.url import redacted
+from funnel.net.client import Answer
 from funnel.net.jitter import chance, jittered
 from funnel.ports import Content
 from funnel.storage.content import PART
@@ -157,7 +157,7 @@ class Upload:
             log.debug("%s", error or "nothing was dropped in time")
 
 
-def _kept(answer: aiohttp.ClientResponse) -> int:
+def _kept(answer: Answer) -> int:
     found = KEPT.fullmatch(answer.headers.get("Range", ""))
     return int(found[1]) + 1 if found else 0
 

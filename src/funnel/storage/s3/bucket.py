@@ -3,20 +3,17 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from io import BytesIO
 from typing import Final
-
-import aiohttp
-from yarl import URL
 
 from funnel.core.error import FunnelError
 from funnel.core.url import redacted
+from funnel.net.client import Answer, Client, place_of
 from funnel.ports import Clock
 from funnel.storage.s3.credentials import Credentials
-from funnel.storage.s3.failure import Answer, Expired, answer_of, failure
+from funnel.storage.s3.failure import Expired, Refusal, answer_of, failure
 from funnel.storage.s3.sign import NOTHING, Keys, Request, queried, quoted, signed
 from funnel.storage.web import heard, retry_after
 
@@ -65,80 +62,65 @@ class Call:
 
 
 class Bucket:
-    def __init__(self, web: aiohttp.ClientSession, now: Clock, terms: Terms) -> None:
-        self._web = web
+    def __init__(self, client: Client, now: Clock, terms: Terms) -> None:
+        self._client = client
         self._now = now
+        self._origin, base = place_of(terms.url, terms.tls)
+        self._base = base.rstrip("/")
         self.terms = terms
 
     @asynccontextmanager
-    async def ask(self, call: Call) -> AsyncGenerator[aiohttp.ClientResponse]:
+    async def ask(self, call: Call) -> AsyncGenerator[Answer]:
         """An answer that is a success. Raises as `ports.Transfer` does."""
         keys = await self.terms.credentials.current()
-        url, headers = await self._request(call, keys)
+        asking = await self._request(call, keys)
         async with AsyncExitStack() as stack:
             with heard(call.url, call.deed):
-                response = await stack.enter_async_context(
-                    self._web.request(
-                        call.method,
-                        url,
-                        headers=headers,
-                        data=BytesIO(call.body) if call.body else None,
-                        allow_redirects=False,
-                        timeout=_timeout(brief=call.brief),
-                        ssl=self.terms.tls or True,
-                    )
-                )
-                if response.status >= 300:
-                    error = await self._failure(call, response, anonymous=keys is None)
+                async with asyncio.timeout(SHORT if call.brief else None):
+                    answer = await stack.enter_async_context(asking)
+                if answer.status >= 300:
+                    error = await self._failure(call, answer, anonymous=keys is None)
                     if isinstance(error, Expired):
                         self.terms.credentials.forget(keys)
                     raise error
-            yield response
+            yield answer
 
     async def content(self, call: Call) -> bytes:
         """What the store says to a brief call."""
-        async with self.ask(call) as response:
+        async with self.ask(call) as answer:
             with heard(call.url, call.deed):
-                return await response.read()
+                async with asyncio.timeout(SHORT):
+                    return await answer.read()
 
     async def text(self, call: Call) -> str:
         return (await self.content(call)).decode(errors="replace")
 
-    async def _request(self, call: Call, keys: Keys | None) -> tuple[URL, dict[str, str]]:
-        path = f"/{quoted(call.key)}" if call.key else "/"
-        url = URL(f"{self.terms.url}{path}", encoded=True)
+    async def _request(self, call: Call, keys: Keys | None) -> AbstractAsyncContextManager[Answer]:
+        path = f"{self._base}/{quoted(call.key)}" if call.key else f"{self._base}/"
         headers = {**self.terms.common, **call.headers}
         if keys:
             request = Request(
                 method=call.method,
-                host=url.host_port_subcomponent or "",
-                path=url.raw_path,
+                host=self._origin.name,
+                path=path,
                 query=call.query,
                 headers=headers,
                 body=await _sum(call.body),
             )
             headers = signed(request, keys, self.terms.region, self._now())
-        if call.query:
-            url = URL(f"{url}?{queried(call.query)}", encoded=True)
-        return url, headers
+        target = f"{path}?{queried(call.query)}" if call.query else path
+        body = call.body or None
+        return self._client.request(call.method, self._origin, target, headers, body)
 
-    async def _failure(
-        self, call: Call, response: aiohttp.ClientResponse, *, anonymous: bool
-    ) -> FunnelError:
-        body = (await response.content.read(ERROR_SIZE)).decode(errors="replace")
-        answer = answer_of(response.status, body, retry_after(response.headers))
-        return self.failure(call, answer, anonymous=anonymous)
+    async def _failure(self, call: Call, answer: Answer, *, anonymous: bool) -> FunnelError:
+        body = (await answer.content.read(ERROR_SIZE)).decode(errors="replace")
+        refusal = answer_of(answer.status, body, retry_after(answer.headers))
+        return self.failure(call, refusal, anonymous=anonymous)
 
-    def failure(self, call: Call, answer: Answer, *, anonymous: bool = False) -> FunnelError:
+    def failure(self, call: Call, refusal: Refusal, *, anonymous: bool = False) -> FunnelError:
         """To be raised for an answer that is no success."""
         what = f"{redacted(call.url)}: {call.deed} failed"
-        return failure(what, answer, self.terms.section, anonymous=anonymous)
-
-
-def _timeout(*, brief: bool) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(
-        total=SHORT if brief else None, sock_connect=CONNECT, sock_read=LONG
-    )
+        return failure(what, refusal, self.terms.section, anonymous=anonymous)
 
 
 async def _sum(body: bytes) -> str:

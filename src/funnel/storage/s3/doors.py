@@ -9,10 +9,9 @@ from hashlib import md5
 from pathlib import Path
 from typing import Final
 
-import aiohttp
-
 from funnel.core.error import Invalid
 from funnel.core.url import redacted
+from funnel.net.client import Client, place_of
 from funnel.ports import Clock
 from funnel.storage.s3.address import (
     Address,
@@ -40,8 +39,8 @@ KEY_SIZE: Final = 32
 class _Doors:
     """Buckets once found are kept, with their connections, credentials and regions."""
 
-    def __init__(self, web: aiohttp.ClientSession, now: Clock) -> None:
-        self._web = web
+    def __init__(self, client: Client, now: Clock) -> None:
+        self._client = client
         self._now = now
         self._buckets: dict[tuple[str, str], Bucket] = {}
         self._credentials: dict[str, Credentials] = {}
@@ -52,7 +51,7 @@ class _Doors:
     def _keep(self, host: str, name: str, terms: Terms) -> Bucket:
         if len(self._buckets) >= MOST:
             self._buckets.clear()
-        bucket = self._buckets[host, name] = Bucket(self._web, self._now, terms)
+        bucket = self._buckets[host, name] = Bucket(self._client, self._now, terms)
         return bucket
 
     def _nobody(self) -> Credentials:
@@ -71,11 +70,11 @@ class AmazonDoors(_Doors):
     def __init__(
         self,
         settings: AmazonSettings,
-        web: aiohttp.ClientSession,
+        client: Client,
         now: Clock,
         amazon: str = AMAZON,
     ) -> None:
-        super().__init__(web, now)
+        super().__init__(client, now)
         self._settings = settings
         self._amazon = amazon
 
@@ -112,13 +111,14 @@ class AmazonDoors(_Doors):
         config, where = self._settings.aws_config, "AmazonS3.AWSConfig"
         sources = [written(config.key, config.secret, config.secret_file, where)]
         if not config.disable_auto_credential_load:
-            sources += Surroundings(os.environ, self._web, self._now).sources(config.profile)
+            sources += Surroundings(os.environ, self._client, self._now).sources(config.profile)
         return self._credentials.setdefault(where, Credentials(sources, self._now))
 
     async def _region(self, url: str, bucket: str) -> str:
         """Amazon tells it to everybody."""
         with heard(url, "looking for its region"):
-            async with self._web.head(f"{self._amazon}/{bucket}", allow_redirects=False) as answer:
+            origin, target = place_of(f"{self._amazon}/{bucket}")
+            async with self._client.request("HEAD", origin, target, {}) as answer:
                 found = answer.headers.get("x-amz-bucket-region", "")
         return found or self._settings.aws_config.region or REGION
 
@@ -126,8 +126,8 @@ class AmazonDoors(_Doors):
 class GenericDoors(_Doors):
     """Answers `store.Doors` for the entries of GenericS3."""
 
-    def __init__(self, entries: Sequence[Entry], web: aiohttp.ClientSession, now: Clock) -> None:
-        super().__init__(web, now)
+    def __init__(self, entries: Sequence[Entry], client: Client, now: Clock) -> None:
+        super().__init__(client, now)
         self._entries = entries
 
     async def bucket(self, url: str) -> tuple[Bucket, Address]:

@@ -31,7 +31,7 @@ class Expired(Unavailable):
     """The credentials have expired; there may be new ones."""
 
 
-class Answer(NamedTuple):
+class Refusal(NamedTuple):
     """`code` and `message` are the store's own; empty where it says none, as with HEAD."""
 
     status: int
@@ -40,11 +40,11 @@ class Answer(NamedTuple):
     retry_after: float = 0.0
 
 
-def answer_of(status: int, body: str, retry_after: float = 0.0) -> Answer:
-    return Answer(status, element("Code", body), element("Message", body)[:TEXT], retry_after)
+def answer_of(status: int, body: str, retry_after: float = 0.0) -> Refusal:
+    return Refusal(status, element("Code", body), element("Message", body)[:TEXT], retry_after)
 
 
-def failure(deed: str, answer: Answer, settings: str, *, anonymous: bool) -> FunnelError:
+def failure(deed: str, answer: Refusal, settings: str, *, anonymous: bool) -> FunnelError:
     """
     The error for it; `deed` is what was tried, as in "s3://a/b: reading failed".
 
@@ -76,6 +76,6 @@ def _who(code: str, settings: str, *, anonymous: bool) -> str:
     return f"{WRONG.get(code, 'check what these credentials may do')} ({settings})"
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: Refusal) -> str:
     words = ": ".join(filter(None, (answer.code, answer.message)))
     return words or f"the store answers {answer.status}"

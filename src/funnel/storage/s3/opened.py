@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-import aiohttp
-
-from funnel.net.web import session
+from funnel.net.client import Client
 from funnel.ports import Clock
 from funnel.storage.s3.bucket import CONNECT, LONG
 from funnel.storage.s3.doors import AmazonDoors, GenericDoors
@@ -21,7 +19,7 @@ def generic(entries: Sequence[Entry], now: Clock, stack: AsyncExitStack) -> S3St
     return S3Store(GenericDoors(entries, _web(stack), now), now)
 
 
-def _web(stack: AsyncExitStack) -> aiohttp.ClientSession:
-    web = session(connect=CONNECT, silence=LONG)
-    stack.push_async_callback(web.close)
-    return web
+def _web(stack: AsyncExitStack) -> Client:
+    client = Client(connect=CONNECT, silence=LONG)
+    stack.callback(client.close)
+    return client

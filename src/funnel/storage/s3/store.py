@@ -9,10 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-import aiohttp
-
 from funnel.core.error import FunnelError, Invalid, NotFound
 from funnel.core.url import redacted
+from funnel.net.client import Answer
 from funnel.ports import Clock, Content, Object, Reading
 from funnel.storage.content import PART
 from funnel.storage.s3.address import Address, named
@@ -124,7 +123,7 @@ class S3Store:
         return bucket, address
 
     @asynccontextmanager
-    async def _found(self, bucket: Bucket, call: Call) -> AsyncGenerator[aiohttp.ClientResponse]:
+    async def _found(self, bucket: Bucket, call: Call) -> AsyncGenerator[Answer]:
         """Objects may have been stored without the key that we have for the others."""
         async with AsyncExitStack() as stack:
             more = {**call.headers, **bucket.terms.reading}
@@ -148,7 +147,7 @@ class S3Store:
                 log.info("removed what %d broken uploads to %s left", count, redacted(url))
 
 
-def _described(url: str, response: aiohttp.ClientResponse) -> Object:
+def _described(url: str, response: Answer) -> Object:
     headers = response.headers
     total = headers.get("Content-Range", "").rpartition("/")[2]
     size = total if total.isdecimal() else headers.get("Content-Length", "-1")

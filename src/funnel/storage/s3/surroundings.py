@@ -7,15 +7,15 @@ from configparser import Error as ConfigError
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import urlencode, urlsplit
 
-import aiohttp
 from msgspec import DecodeError, ValidationError, json
 
 from funnel.core.error import Denied, Invalid, Unavailable
 from funnel.core.secret import Secret
 from funnel.core.value import Value
+from funnel.net.client import Client, place_of
 from funnel.ports import Clock
 from funnel.storage.s3.answers import element
 from funnel.storage.s3.credentials import Source
@@ -29,6 +29,8 @@ PRESENCE: Final = 1.0
 """Seconds for a machine of Amazon's to say that it is one."""
 FILES_LAST: Final = timedelta(minutes=5)
 """Until files are read again; other programs may change them."""
+FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+NONE: Final = dict[str, str]()
 ROLE: Final = "/latest/meta-data/iam/security-credentials/"
 
 
@@ -42,11 +44,9 @@ class Offered(Value, kw_only=True, rename="pascal"):
 class Surroundings:
     """`environ` are the variables of this process."""
 
-    def __init__(
-        self, environ: Mapping[str, str], session: aiohttp.ClientSession, now: Clock
-    ) -> None:
+    def __init__(self, environ: Mapping[str, str], client: Client, now: Clock) -> None:
         self._environ = environ
-        self._session = session
+        self._client = client
         self._now = now
 
     def sources(self, profile: str) -> Sequence[Source]:
@@ -112,7 +112,7 @@ class Surroundings:
             "WebIdentityToken": token.strip(),
         }
         url = self._get("AWS_ENDPOINT_URL_STS") or f"https://{host}"
-        return _assumed(await self._asked("POST", url, data=form))
+        return _assumed(await self._asked("POST", url, FORM, urlencode(form).encode()))
 
     async def _container(self) -> Keys | None:
         """What a service of Amazon's that runs this container offers it."""
@@ -155,15 +155,18 @@ class Surroundings:
         name = role.splitlines()[0] if role else ""
         return _offered(await self._asked("GET", f"{base}{ROLE}{name}", headers=headers))
 
-    async def _asked(self, method: str, url: str, **more: Any) -> str:
+    async def _asked(
+        self, method: str, url: str, headers: Mapping[str, str] = NONE, body: bytes | None = None
+    ) -> str:
         host = urlsplit(url).netloc
-        limit = aiohttp.ClientTimeout(PATIENCE)
         try:
-            async with self._session.request(
-                method, url, timeout=limit, allow_redirects=False, **more
-            ) as answer:
+            origin, target = place_of(url)
+            async with (
+                asyncio.timeout(PATIENCE),
+                self._client.request(method, origin, target, headers, body) as answer,
+            ):
                 text = await answer.text()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except OSError as error:
             raise Unavailable(f"no credentials came from {host}: {error}") from error
         if answer.status == 429 or answer.status >= 500:
             raise Unavailable(f"no credentials came from {host}: it answers {answer.status}")

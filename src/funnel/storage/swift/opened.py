@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from funnel.core.error import Invalid
 from funnel.net.clock import now
-from funnel.net.web import session
+from funnel.net.session import session
 from funnel.storage.swift.account import Account
 from funnel.storage.swift.door import Door
 from funnel.storage.swift.settings import SwiftSettings, filled
