@@ -59,13 +59,20 @@ class Door:
                 return await answer.read()
 
     async def put(
-        self, url: str, path: str, body: bytes, etag: str, *, overwrite: bool = True
+        self,
+        url: str,
+        path: str,
+        body: bytes,
+        etag: str,
+        *,
+        deed: str = "storing",
+        overwrite: bool = True,
     ) -> None:
         """The store compares what has come with the ETag; so do we with what it says."""
         condition = {} if overwrite else {"If-None-Match": "*"}
         call = Call(
             url=url,
-            deed="storing",
+            deed=deed,
             path=path,
             method="PUT",
             headers={"ETag": etag, "Content-Type": KIND, **condition},

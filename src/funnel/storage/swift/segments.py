@@ -87,23 +87,29 @@ class Segments:
             return await self.used(self._place.name)
         return frozenset()
 
-    async def replaced(self, old: Collection[str]) -> None:
+    async def replacing(self, old: Collection[str]) -> AsyncGenerator[None]:
         """
-        Remove those of them that lie where we or others put segments of this very object.
+        Around what puts something else in the place of an object that has the segments `old`.
 
-        Not where the object still has them, and not where the container keeps its old versions.
+        Removed are those that lie where we or others put segments of this very object. Not where
+        the object still has them, and not where the container keeps its old versions.
         """
         ours = f"{self._place.segments}/{self._place.name}/"
-        gone = {one for one in old if one.startswith(ours)}
-        gone -= await self.used(self._place.name) if gone else set()
-        if not gone or await self.are_kept():
+        names = {one.partition("/")[2] for one in old if one.startswith(ours)}
+        prefixes = {found[0] for one in names if (found := OURS.match(one))}
+        if not names or await self.are_kept():
+            yield
             return
-        names = {one.partition("/")[2] for one in gone}
-        for prefix in {found[0] for one in names if (found := OURS.match(one))}:
-            # Manifests of manifests name only these.
-            async for item in items(self._door, self._place.segments, prefix, self._url):
-                names.add(item.name)
-        await self.remove(sorted(names))
+        for prefix in prefixes:
+            # Should we be killed before all are removed, a sweep does it.
+            path = path_of(self._place.segments, prefix + BEGUN)
+            await self._door.put(self._url, path, b"", EMPTY)
+        yield
+        used = {one.partition("/")[2] for one in await self.used(self._place.name)}
+        await self.remove(sorted(names - used))
+        for prefix in prefixes:
+            if not any(one.startswith(prefix) for one in used):
+                await self.remove_upload(prefix)
 
     async def are_kept(self) -> bool:
         """Whether the container has versions of its objects, which may use any segment."""

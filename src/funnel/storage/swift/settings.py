@@ -102,7 +102,7 @@ def filled(settings: SwiftSettings, environment: Mapping[str, str]) -> SwiftSett
         given = getattr(settings, name)
         if text and not given and not getattr(settings, f"{name}_file", ""):
             more[name] = Secret(text) if isinstance(given, Secret) else text
-    if settings.application_credential_name or (settings.user_name and settings.password):
+    if settings.application_credential_name or settings.user_name:
         # Who is named in the settings is meant.
         more.pop("application_credential_id", None)
         more.pop("application_credential_name", None)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import json
 
-from funnel.core.error import Exists, FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.ports import Content
 from funnel.storage.content import PART
@@ -24,8 +24,12 @@ log = logging.getLogger(__name__)
 
 TRIES: Final = 4
 """Of one segment; then the whole upload has failed, and may be tried again."""
+SETTLING: Final = 5.0
+"""Seconds for what is on its way when an upload is given up."""
 PATIENCE: Final = 30.0
 """Seconds for the store to say whether a manifest is in place."""
+ROOM: Final = 20
+"""Bytes for the name of a segment behind that of the upload."""
 MOST: Final = 1000
 """Lines of a manifest."""
 
@@ -47,12 +51,13 @@ class Upload:
         self._url = url
         self._overwrite = overwrite
         self._prefix = f"{place.name}/.funnel-{secrets.token_hex(8)}/"
+        self._sending = set[asyncio.Task[None]]()
         self._names: list[str] = []
         """Of what may be there of it; the last one to go is what says that it is not whole."""
 
     async def send(self, content: Content) -> Stored:
         """Where it fails or is cancelled, what has come is removed."""
-        if len(self._prefix.encode()) + 9 > LONGEST:
+        if len(self._prefix.encode()) + ROOM > LONGEST:
             raise Invalid(f"{redacted(self._url)} has a name too long for an object of segments")
         async with taken_back(redacted(self._url), self._remove):
             await self._begin()
@@ -73,6 +78,9 @@ class Upload:
         except NotFound:
             await self._make_container()
             await self._put(self._place.segments, name, b"")
+        except Denied:
+            self._names.clear()
+            raise
 
     async def _end(self) -> None:
         """It is stored, whatever happens here."""
@@ -145,35 +153,44 @@ class Upload:
         path = path_of(container, name)
         if isinstance(what, bytes):
             etag = await asyncio.to_thread(lambda: md5(what, usedforsecurity=False).hexdigest())
-            await self._door.put(self._url, path, what, etag)
+            await self._sent(container, path, what, etag)
             return Stored(name, etag, len(what))
         tags = "".join(one.etag for one in what)
         etag = md5(tags.encode(), usedforsecurity=False).hexdigest()
         body = _manifest_of(self._place.segments, what)
-        is_last = container == self._place.container
-        try:
-            await self._door.put(
-                self._url,
-                f"{path}?multipart-manifest=put",
-                body,
-                etag,
-                overwrite=self._overwrite or not is_last,
-            )
-        except Exists:
-            # An earlier try may have done it, of which no answer came.
-            if not await self._is_there(path, etag):
-                raise
+        await self._sent(container, f"{path}?multipart-manifest=put", body, etag)
         return Stored(name, etag, sum(one.size for one in what))
 
-    async def _is_there(self, path: str, etag: str) -> bool:
-        look = Call(url=self._url, deed="looking", path=path, method="HEAD")
-        async with self._door.ask(look) as answer:
-            return answer.headers.get("ETag", "").strip('"') == etag
+    async def _sent(self, container: str, path: str, body: bytes, etag: str) -> None:
+        """It goes on when this is cancelled: what comes after it was removed would stay."""
+        is_last = container == self._place.container
+        putting = self._door.put(
+            self._url,
+            path,
+            body,
+            etag,
+            deed="storing" if is_last else f"storing in {container}",
+            overwrite=self._overwrite or not is_last,
+        )
+        task = asyncio.create_task(putting)
+        self._sending.add(task)
+        task.add_done_callback(self._settled)
+        await asyncio.wait([task])
+        task.result()
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        # Nobody else may ask how it ended.
+        _ = task.cancelled() or task.exception()
 
     async def _remove(self) -> None:
-        segments = Segments(self._door, self._place, self._url)
-        await segments.remove(self._names[1:])
-        await segments.remove(self._names[:1])
+        """What says that it is not whole goes last, and stays where something may still come."""
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=SETTLING)
+        late = [one for one in self._sending if not one.done()]
+        await stopped(late)
+        await self._segments.remove(self._names[1:])
+        await self._segments.remove([] if late else self._names[:1])
 
     def _new(self, name: str) -> str:
         self._names.append(self._prefix + name)
