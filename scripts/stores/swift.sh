@@ -61,6 +61,7 @@ swift_server() {
 use = egg:swift#$2
 account_autocreate = true
 allow_account_management = true
+error_suppression_limit = 1000000
 [DEFAULT]
 bind_ip = $address
 bind_port = $3
@@ -69,7 +70,7 @@ devices = $1/disks
 mount_check = false
 fallocate_reserve = 0
 recon_cache_path = $1/cache
-# However busy this machine is, what is stored is in the next list.
+# However busy this machine is, no part takes another one for dead, and what is stored is in the next list.
 conn_timeout = 30
 node_timeout = 60
 container_update_timeout = 60
@@ -87,6 +88,11 @@ pipeline = catch_errors gatekeeper healthcheck cache listing_formats $who copy s
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = $address:$2
+memcache_max_connections = 100
+error_suppression_limit = 1000000
+conn_timeout = 30
+pool_timeout = 60
+io_timeout = 60
 [filter:tempauth]
 use = egg:swift#tempauth
 user_test_tester = testing .admin

@@ -220,7 +220,7 @@ async def spoiled(exchange: Exchange) -> web.StreamResponse:
 
 async def spoiled_on_the_way(exchange: Exchange) -> web.StreamResponse:
     """What is to be stored; documents about it come as they are."""
-    if exchange.body and exchange.body[:1] not in {b"{", b"<"}:
+    if exchange.body and exchange.body[:1] not in {b"{", b"[", b"<"}:
         exchange.body = bytes([exchange.body[0] ^ 1]) + exchange.body[1:]
     return await passed(exchange)
 

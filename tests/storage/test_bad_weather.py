@@ -13,7 +13,9 @@ import pytest
 from gcs_server import google
 from s3_server import USERS, generic
 from stores import Server
-from weather import Family, judged, shrink
+from swift_server import login
+from swift_server import opened as swift
+from weather import HIDING, Family, judged, shrink
 from webs import web_storage
 
 from funnel.core.secret import Secret
@@ -88,5 +90,31 @@ async def test_google_storage(gcs: Server, tmp_path: Path, op: str, least: int) 
         opened=opened,
         # It does not look which bytes a chunk says to be.
         spared=frozenset({"sent twice"}),
+    )
+    await check(family, op, tmp_path, least)
+
+
+@parametrized(stat=20, list=30, get_small=30, get_large=70, put_small=30, put_large=120)
+async def test_swift(swift_server: Server, tmp_path: Path, op: str, least: int) -> None:
+    @asynccontextmanager
+    async def opened(address: str) -> AsyncGenerator[RemoteStorage]:
+        """The login is not what is tried here."""
+        account = f"http://{address}/v1/AUTH_test"
+        async with swift(login(swift_server.address), storage_url=account) as one:
+            assert isinstance(one, RemoteStorage)
+            yield one
+
+    family = Family(
+        server=swift_server.address,
+        url=lambda _, name: f"swift://tests/{name}",
+        opened=opened,
+        part=1 << 19,
+        # What stores takes many requests, and much of a processor that others want as well.
+        stall=3.0 if "put" in op else 1.0,
+        # Of a large file: looking twice, its beginning, a segment, the manifest, its end.
+        moments=(0, 1, 2, 4, 6, 7),
+        # A segment may come late, so that what tells of the upload stays.
+        hiding=HIDING | {"silent"},
+        left=lambda storage, url: storage.sweep(url, timedelta(0)),
     )
     await check(family, op, tmp_path, least)

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 from aiohttp import web
-from faulty import Exchange, FaultyLine, Strike, refused
+from faulty import Exchange, FaultyLine, Strike, passed, refused
 from msgspec import json
 from stores import Server
 from swift_server import (
@@ -30,6 +30,7 @@ from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, U
 from funnel.ports import Storage
 from funnel.storage.remote import RemoteStorage
 from funnel.storage.swift import upload
+from funnel.storage.swift.segments import Old, Segments
 from funnel.storage.swift.settings import SwiftSettings, filled
 from funnel.testing.build import new_id
 
@@ -120,6 +121,29 @@ async def test_what_replaces_a_large_object_removes_its_segments(
     assert await account.names("tests_segments", f"{name}/") == others
     assert await content(storage, url, tmp_path) == b"small"
     assert await content(storage, f"{url}/b", tmp_path) == LARGE
+
+
+@pytest.mark.parametrize("content_after", [LARGE[1:], b"small"])
+async def test_who_is_killed_before_old_segments_are_gone_leaves_them_to_a_sweep(
+    storage: RemoteStorage,
+    account: Account,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content_after: bytes,
+) -> None:
+    async def killed(segments: Segments, old: Old) -> None:
+        """What would have been next."""
+        del segments, old
+
+    url = f"swift://tests/{name}"
+    await storage.put(BytesIO(LARGE), url)
+    old = await account.names("tests_segments", f"{name}/")
+    monkeypatch.setattr(Segments, "forget", killed)
+    await storage.put(BytesIO(content_after), url)
+    assert await storage.sweep(url, timedelta(0)) == 1
+    assert set(old).isdisjoint(await account.names("tests_segments", f"{name}/"))
+    assert await content(storage, url, tmp_path) == content_after
 
 
 async def test_segments_of_other_programs_go_where_they_are_of_that_object_alone(
@@ -244,8 +268,8 @@ async def test_a_container_that_is_not_there_gets_no_segments(
 async def test_segments_have_the_rights_of_what_they_are_of(
     storage: Storage, swift_server: Server, account: Account, name: str, tmp_path: Path
 ) -> None:
-    rights = {"X_Container_Read": "test:reader", "X_Container_Write": "test:reader"}
-    await account.done("PUT", f"/{name}", **rights)
+    who = "test:reader"
+    await account.done("PUT", f"/{name}", X_Container_Read=who, X_Container_Write=who)
     async with swift(swift_server, "reader") as guest:
         with pytest.raises(Denied, match=f"storing in {name}_segments was"):
             await guest.put(BytesIO(LARGE), f"swift://{name}/a")
@@ -277,7 +301,7 @@ async def through(
 
 async def test_who_logs_in_does_it_once(swift_server: Server, name: str) -> None:
     url = f"swift://tests/{name}"
-    async with through(swift_server, lambda *_: None) as (storage, line):
+    async with through(swift_server, always(passed, "NONE")) as (storage, line):
         await asyncio.gather(*(storage.put(BytesIO(b"x"), f"{url}/{one}") for one in range(20)))
         assert line.asked.count(LOGIN) == 1
         await asyncio.to_thread(forget_tokens, swift_server)

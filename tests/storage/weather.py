@@ -1,9 +1,9 @@
 """Cases of bad weather: a fault, an operation and a moment, and what must come of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -30,12 +30,14 @@ LARGE: Final = bytes(range(251)) * 4_000
 """1 MB: read in slices, and stored in parts."""
 PART: Final = 1 << 18
 """Bytes of a part, where the store takes as few as that."""
-PARTED: Final = ("content", "remote", "s3.store", "s3.upload", "google.store", "google.upload")
+PARTED: Final = (
+    *("content", "remote", "parts", "s3.store", "s3.upload", "google.store", "google.upload"),
+    *("swift.store", "swift.upload"),
+)
 """Modules that know how large a part is."""
 OLD: Final = b"what was there before"
 NAMES: Final = [f"{number:02}" for number in range(12)]
 MOST: Final = 4
-"""Requests of an operation at which a fault is tried by itself."""
 HIDING: Final = frozenset(
     {"answer lost", "silent after", "empty answer", "nonsense", "other document", "sent twice"}
 )
@@ -59,6 +61,12 @@ class Family:
     checked: bool = True
     has_directories: bool = True
     part: int = PART
+    moments: Sequence[int] = range(MOST)
+    """Requests of an operation at which a fault is tried by itself, counted from 0."""
+    stall: float = 1.0
+    """Seconds of silence that are taken for the end of a connection."""
+    hiding: frozenset[str] = HIDING
+    """Faults that may leave an upload, which a later sweep sees."""
     spared: frozenset[str] = frozenset()
     """Faults by which the server itself spoils what it stores, when they come always."""
     left: Callable[[RemoteStorage, str], Awaitable[int]] | None = None
@@ -102,9 +110,10 @@ def shrink(patch: pytest.MonkeyPatch, part: int = PART) -> None:
     patch.setattr(download, "SLICE", 1 << 17)
     for name in PARTED:
         patch.setattr(f"funnel.storage.{name}.PART", part)
-    for name in ("s3", "google"):
+    for name in ("s3", "google", "swift"):
         patch.setattr(f"funnel.storage.{name}.upload.TRIES", 2)
         patch.setattr(f"funnel.storage.{name}.upload.PATIENCE", 1.0)
+    patch.setattr("funnel.storage.swift.upload.SETTLING", 1.0)
 
 
 def cases(family: Family, op: str, requests: int) -> Iterator[Case]:
@@ -113,8 +122,9 @@ def cases(family: Family, op: str, requests: int) -> Iterator[Case]:
         unseen = (fault.summed and not family.summed) or (fault.checked and not family.checked)
         if unseen or (fault.ops and op not in fault.ops):
             continue
-        for at in range(min(requests, MOST)):
-            yield Case(op, name, at)
+        for at in family.moments:
+            if at < requests:
+                yield Case(op, name, at)
         if fault.always and name not in family.spared:
             yield Case(op, name, None)
 
@@ -157,7 +167,8 @@ class Trial:
         async with self._family.through(self._family.server, CALM) as direct:
             await self._prepare(direct)
             async with self._line.running():
-                async with self._family.through(self._line.address, QUICK) as storage:
+                patience = replace(QUICK, stall=self._family.stall)
+                async with self._family.through(self._line.address, patience) as storage:
                     await self._act(storage)
                     await self._let_go()
                 self.requests = len(self._line.asked)
@@ -216,7 +227,7 @@ class Trial:
         found = await asyncio.to_thread(to.read_bytes) if to.exists() else b""
         assert found in wanted, f"{len(found)} bytes of something else are stored"
         if self._family.left:
-            hidden = self._line.struck if self._case.fault in HIDING else 0
+            hidden = self._line.struck if self._case.fault in self._family.hiding else 0
             left = await self._family.left(direct, url)
             assert left <= hidden, f"{left} uploads were left"
 

@@ -2,22 +2,21 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
-from functools import partial
+from hashlib import md5
 from typing import Final, NamedTuple
 
 from msgspec import DecodeError, ValidationError, json
 
-from funnel.core.error import Denied, NotFound, Unavailable
+from funnel.core.error import Denied, FunnelError, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.storage.patience import Patience
 from funnel.storage.swift.door import Call, Door
 from funnel.storage.swift.listing import Item, items
 from funnel.storage.swift.place import Place, path_of
-from funnel.together import grouped
+from funnel.together import abreast
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +24,7 @@ OURS: Final = re.compile(r"(.+)/\.funnel-[0-9a-f]{16}/")
 """Before the segments of one upload, after the name of what was stored."""
 BEGUN: Final = "begun"
 """The object beside segments that are not all there yet."""
+EMPTY: Final = md5(b"", usedforsecurity=False).hexdigest()
 ABREAST: Final = 8
 REMOVING: Final = Patience(tries=3, first=0.5, longest=2.0)
 VERSIONS: Final = ("X-Versions-Enabled", "X-Versions-Location", "X-History-Location")
@@ -48,6 +48,13 @@ class Left(NamedTuple):
         marker = self.prefix + BEGUN
         begun = next((one.changed for one in self.items if one.name == marker), None)
         return begun is not None and begun <= time
+
+
+class Old(NamedTuple):
+    """Segments of what is replaced: by their names, and all that begin with one of `prefixes`."""
+
+    names: frozenset[str] = frozenset()
+    prefixes: frozenset[str] = frozenset()
 
 
 class Segments:
@@ -81,35 +88,42 @@ class Segments:
         except NotFound:
             return frozenset()
 
-    async def seen(self) -> frozenset[str]:
-        """Those of the object that is there; none where we may not look."""
-        with suppress(Denied):
-            return await self.used(self._place.name)
-        return frozenset()
-
-    async def replacing(self, old: Collection[str]) -> AsyncGenerator[None]:
+    async def old(self) -> Old:
         """
-        Around what puts something else in the place of an object that has the segments `old`.
+        Those of the object that is about to be replaced, marked as what may be swept then.
 
-        Removed are those that lie where we or others put segments of this very object. Not where
-        the object still has them, and not where the container keeps its old versions.
+        They are those that lie where we or others put segments of this very object. There are
+        none where we may not look, or where the container keeps versions of its objects.
         """
         ours = f"{self._place.segments}/{self._place.name}/"
-        names = {one.partition("/")[2] for one in old if one.startswith(ours)}
-        prefixes = {found[0] for one in names if (found := OURS.match(one))}
-        if not names or await self.are_kept():
-            yield
+        try:
+            used = await self.used(self._place.name)
+            names = frozenset(_name(one) for one in used if one.startswith(ours))
+            if not names or await self.are_kept():
+                return Old()
+            prefixes = frozenset(found[0] for one in names if (found := OURS.match(one)))
+            for prefix in prefixes:
+                path = path_of(self._place.segments, prefix + BEGUN)
+                await self._door.put(self._url, path, b"", EMPTY)
+        except (Denied, NotFound) as error:
+            log.debug("segments of what is replaced stay: %s", error)
+            return Old()
+        return Old(names, prefixes)
+
+    async def forget(self, old: Old) -> None:
+        """Remove them, but for what the object has all the same; it is stored, whatever happens."""
+        if not old.names:
             return
-        for prefix in prefixes:
-            # Should we be killed before all are removed, a sweep does it.
-            path = path_of(self._place.segments, prefix + BEGUN)
-            await self._door.put(self._url, path, b"", EMPTY)
-        yield
-        used = {one.partition("/")[2] for one in await self.used(self._place.name)}
-        await self.remove(sorted(names - used))
-        for prefix in prefixes:
-            if not any(one.startswith(prefix) for one in used):
-                await self.remove_upload(prefix)
+        try:
+            used = {_name(one) for one in await self.used(self._place.name)}
+            await self.remove(old.names - used)
+            for prefix in old.prefixes:
+                if not any(one.startswith(prefix) for one in used):
+                    # Manifests of manifests name only these.
+                    found = items(self._door, self._place.segments, prefix, self._url)
+                    await self._remove_upload(prefix, [one.name async for one in found])
+        except FunnelError as error:
+            log.warning("segments of what was replaced stay until they are swept: %s", error)
 
     async def are_kept(self) -> bool:
         """Whether the container has versions of its objects, which may use any segment."""
@@ -124,15 +138,14 @@ class Segments:
         return any(one not in {"", "False", "false"} for one in found)
 
     async def remove(self, names: Iterable[str]) -> None:
-        waiting = iter(names)
+        await abreast(
+            lambda name: REMOVING.persist(lambda: self._remove(name), lambda: 0), names, ABREAST
+        )
 
-        async def work() -> None:
-            for name in waiting:
-                await REMOVING.persist(partial(self._remove, name), lambda: 0)
-
-        async with grouped() as group:
-            for _ in range(ABREAST):
-                group.create_task(work())
+    async def _remove_upload(self, prefix: str, names: Iterable[str]) -> None:
+        """What says that it is not whole goes last."""
+        await self.remove(one for one in names if one != prefix + BEGUN)
+        await self.remove([prefix + BEGUN])
 
     async def _remove(self, name: str) -> None:
         call = Call(
@@ -155,14 +168,13 @@ class Segments:
             async for left in self._left():
                 if not left.began_before(before) or await self.are_kept():
                     continue
-                names = sorted(one.name for one in left.items)
                 used = await self.used(left.owner)
-                if any(one.partition("/")[2].startswith(left.prefix) for one in used):
+                if any(_name(one).startswith(left.prefix) for one in used):
                     # It was killed between its end and the moment when that was written down.
-                    names = [left.prefix + BEGUN]
+                    await self.remove([left.prefix + BEGUN])
                 else:
+                    await self._remove_upload(left.prefix, (one.name for one in left.items))
                     count += 1
-                await self.remove(names)
         except NotFound:
             log.debug("%s has no container %s", redacted(self._url), self._place.segments)
         return count
@@ -182,6 +194,11 @@ class Segments:
             found.items.append(item)
         if found:
             yield found
+
+
+def _name(path: str) -> str:
+    """Without the container."""
+    return path.partition("/")[2]
 
 
 def _parts(text: bytes, url: str) -> frozenset[str]:

@@ -17,7 +17,7 @@ from funnel.storage.swift.door import FINE, Call, Door
 from funnel.storage.swift.listing import is_directory, items
 from funnel.storage.swift.place import Place, existing, named, path_of, place_of
 from funnel.storage.swift.plugin import SCHEME
-from funnel.storage.swift.segments import Segments
+from funnel.storage.swift.segments import Old, Segments
 from funnel.storage.swift.upload import Upload
 from funnel.storage.web import date_of, pieces_of
 
@@ -89,9 +89,8 @@ class SwiftStore:
         place = named(url)
         segments = Segments(self._door, place, url)
         is_small = 0 <= content.size <= 2 * PART
-        old = frozenset[str]()
-        if not is_small or await self._may_be_large(place, url):
-            old = await segments.seen()
+        has_old = not is_small or await self._may_be_large(place, url)
+        old = await segments.old() if has_old else Old()
         if is_small:
             body = await content.whole()
             etag = await asyncio.to_thread(lambda: md5(body, usedforsecurity=False).hexdigest())
@@ -102,8 +101,7 @@ class SwiftStore:
             sent = await Upload(self._door, place, url, overwrite=overwrite).send(content)
             self._without.pop(place.container, None)
             stored = Object(url, sent.size, etag=sent.etag)
-        if old:
-            await self._replaced(segments, old, url)
+        await segments.forget(old)
         return stored
 
     async def sweep(self, url: str, age: timedelta) -> int:
@@ -132,13 +130,6 @@ class SwiftStore:
         else:
             if count:
                 log.info("removed what %d broken uploads to %s left", count, redacted(url))
-
-    async def _replaced(self, segments: Segments, old: frozenset[str], url: str) -> None:
-        """The new content is stored, whatever happens here."""
-        try:
-            await segments.replaced(old)
-        except FunnelError as error:
-            log.warning("segments of the old content of %s stay: %s", redacted(url), error)
 
 
 def _described(url: str, headers: Mapping[str, str]) -> Object:

@@ -19,6 +19,7 @@ from funnel.storage.swift.door import Call, Door
 from funnel.storage.swift.place import LONGEST, Place, path_of
 from funnel.storage.swift.segments import BEGUN, Segments
 from funnel.storage.unfinished import taken_back
+from funnel.together import stopped
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Upload:
         self._url = url
         self._overwrite = overwrite
         self._prefix = f"{place.name}/.funnel-{secrets.token_hex(8)}/"
+        self._segments = Segments(door, place, url)
         self._sending = set[asyncio.Task[None]]()
         self._names: list[str] = []
         """Of what may be there of it; the last one to go is what says that it is not whole."""
@@ -85,7 +87,7 @@ class Upload:
     async def _end(self) -> None:
         """It is stored, whatever happens here."""
         try:
-            await Segments(self._door, self._place, self._url).remove([self._prefix + BEGUN])
+            await self._segments.remove([self._prefix + BEGUN])
         except FunnelError as error:
             log.warning(
                 "%s is whole, and a later sweep will see it: %s", redacted(self._url), error
@@ -129,14 +131,14 @@ class Upload:
 
         Segments are not removed where nobody knows whether the object has them by now.
         """
-        container, name = self._place
-        putting = asyncio.create_task(self._persist(container, name, parts))
+        putting = asyncio.create_task(self._persist(*self._place, parts))
         try:
-            return await asyncio.shield(putting)
+            await asyncio.wait([putting])
+            return putting.result()
         except BaseException:
             await asyncio.wait([putting], timeout=PATIENCE)
             error = putting.exception() if putting.done() else Unavailable("no answer in time")
-            putting.cancel()
+            await stopped([putting, *self._sending])
             if isinstance(error, Unavailable):
                 log.warning("%s: what was sent stays until it is swept: %s", self._prefix, error)
             elif error:
@@ -158,8 +160,17 @@ class Upload:
         tags = "".join(one.etag for one in what)
         etag = md5(tags.encode(), usedforsecurity=False).hexdigest()
         body = _manifest_of(self._place.segments, what)
-        await self._sent(container, f"{path}?multipart-manifest=put", body, etag)
+        try:
+            await self._sent(container, f"{path}?multipart-manifest=put", body, etag)
+        except Exists:
+            # An earlier try may have done it, of which no answer came.
+            if not await self._is_there():
+                raise
         return Stored(name, etag, sum(one.size for one in what))
+
+    async def _is_there(self) -> bool:
+        ours = f"{self._place.segments}/{self._prefix}"
+        return any(one.startswith(ours) for one in await self._segments.used(self._place.name))
 
     async def _sent(self, container: str, path: str, body: bytes, etag: str) -> None:
         """It goes on when this is cancelled: what comes after it was removed would stay."""
