@@ -1,7 +1,7 @@
 """Runs something, and cancels it at one of the steps that it and its tasks take."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -31,12 +31,9 @@ class Steps:
     def factory(
         self, loop: asyncio.AbstractEventLoop, coroutine: Any, **given: Any
     ) -> asyncio.Task[Any]:
-        made = asyncio.Task(self._driven(coroutine), loop=loop, **given)
+        made = asyncio.Task(_Driven(coroutine, self.step), loop=loop, **given)
         made.set_name(coroutine.__qualname__)
         return made
-
-    async def _driven(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return await _Driven(coroutine, self.step)
 
     def step(self) -> None:
         if not self.victim or self.victim.done():
@@ -46,7 +43,7 @@ class Steps:
         self.count += 1
 
 
-class _Driven(Awaitable[T], Generator[Any, Any, T]):
+class _Driven(Coroutine[Any, Any, T]):
     """Awaits the coroutine, and calls `step` whenever that waits."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], step: Callable[[], None]) -> None:
@@ -54,13 +51,16 @@ class _Driven(Awaitable[T], Generator[Any, Any, T]):
         self._step = step
 
     def __await__(self) -> Generator[Any, Any, T]:
-        return self
+        return self._coroutine.__await__()
 
     def send(self, value: Any) -> Any:
         return self._waiting(self._coroutine.send(value))
 
     def throw(self, *error: Any) -> Any:
         return self._waiting(self._coroutine.throw(*error))
+
+    def close(self) -> None:
+        self._coroutine.close()
 
     def _waiting(self, found: Any) -> Any:
         self._step()

@@ -5,12 +5,15 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Protocol, TypeAlias, runtime_checkable
+from typing import IO, Final, Protocol, TypeAlias, runtime_checkable
 
 from funnel.core.error import Invalid
 from funnel.core.path import Parts, parts
 from funnel.core.url import redacted
 from funnel.core.value import Value
+
+LONGEST: Final = 4096
+"""Bytes of a path, with its end, on this machine."""
 
 
 class Object(Value):
@@ -32,11 +35,19 @@ class Object(Value):
     def below(self) -> Parts:
         """Where its name leads in its directory; it may try to climb, and raises `Invalid` then."""
         found = parts(self.name)
-        if not found or ".." in found or "\0" in self.name:
+        if not found or ".." in found or not _may_be_a_name(self.name):
             raise Invalid(
                 f"{redacted(self.url)} has a name that does not lie in its directory: {self.name!r}"
             )
         return found
+
+
+def _may_be_a_name(text: str) -> bool:
+    try:
+        encoded = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return b"\0" not in encoded and len(encoded) < LONGEST
 
 
 class Share(Protocol):

@@ -168,6 +168,9 @@ class Download:
             if reading.start != part.at:
                 raise Changed(f"{redacted(self._url)} gives parts no more")
             async for piece in reading.pieces:
+                if part.at >= part.end:
+                    # More comes than was asked for, and may do so for ever.
+                    break
                 watch.add(len(piece))
                 new = piece[: part.end - part.at]
                 await landing.write(new, part.at)

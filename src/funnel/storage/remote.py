@@ -131,20 +131,22 @@ class RemoteStorage:
 
     async def _list(self, url: str) -> Sequence[Object]:
         found, base = await self._below(url, MOST + 1), _directory(url)
-        if len(found) > MOST:
-            raise Invalid(f"{redacted(url)} has more than {MOST} files; use an archive")
         # Some tools store the name of a directory as an object without content.
         files = (replace(one, url=f"{base}{one.name}") for one in found if one.name[-1] != "/")
         return sorted(files, key=lambda one: one.name)
 
     async def _below(self, url: str, most: int) -> Sequence[Object]:
         """The first of all that have names there; given up when nothing comes for long."""
-        found, watch = list[Object](), Watch(redacted(url), self._patience.stall * UNSEEN)
+        found, seen = list[Object](), 0
+        watch = Watch(redacted(url), self._patience.stall * UNSEEN)
         async with watch.watching():
             names = self.store.list_objects(_directory(url))
             try:
                 async for one in names:
                     watch.reset()
+                    seen += 1
+                    if seen > MOST:
+                        raise Invalid(f"{redacted(url)} has more than {MOST} files; use an archive")
                     found += [one] if one.name else []
                     if len(found) == most:
                         break
