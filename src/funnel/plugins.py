@@ -28,6 +28,11 @@ def no_store(url: str) -> Store:
     raise Invalid(f"there is no store for {redacted(url)}")
 
 
+def no_settings(plugin: "Plugin[Any, Any]") -> Any:
+    """As where nothing is set."""
+    return plugin.settings()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """What the program that opens an adapter offers it."""
@@ -43,6 +48,8 @@ class Host:
     """Where requests to URLs that users name may go."""
     store: Callable[[str], Store] = no_store
     """That of a URL, for storages which lead to others."""
+    settings: "Callable[[Plugin[Any, Any]], Any]" = no_settings
+    """Those of another adapter, for one that has to know of it."""
     tasks: Tasks | None = None
     run_attempt: Callable[[TaskId, int], Awaitable[None]] | None = None
     """Runs one attempt, given its fence, in this process; for backends that work here."""

@@ -79,7 +79,7 @@ async def opened(
     """All storages that are installed. Some lead to others, and are given all of them."""
     storages = list[Storage]()
     router = Router(storages)
-    host = replace(host, store=router.store)
+    host = replace(host, store=router.store, settings=settings)
     async with AsyncExitStack() as stack:
         for plugin in (find("storage", name) for name in storage_names()):
             storages.append(await stack.enter_async_context(plugin.make(settings(plugin), host)))

@@ -106,9 +106,9 @@ def candidates(found: Address, entries: Sequence[Entry]) -> Sequence[Entry]:
     there = [
         one for one in entries if not found.host or host_of(one.endpoint).lower() == found.host
     ]
-    naming = [one for one in there if found.bucket in _buckets(one)]
+    naming = [one for one in there if names(one, found.bucket)]
     return naming or [one for one in there if found.host or not one.bucket]
 
 
-def _buckets(entry: Entry) -> set[str]:
-    return {entry.bucket, *(one.name for one in entry.buckets)} - {""}
+def names(entry: Entry, bucket: str) -> bool:
+    return bucket in {entry.bucket, *(one.name for one in entry.buckets)}

@@ -1,15 +1,17 @@
 """From the settings to the bucket of a URL."""
 
 import asyncio
+import logging
 import os
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from hashlib import md5
 from pathlib import Path
 from typing import Final
 
-from funnel.core.error import Invalid
+from funnel.core.error import Denied, Invalid, NotFound
 from funnel.core.url import redacted
 from funnel.net.client import Client, place_of
 from funnel.ports import Clock
@@ -20,18 +22,23 @@ from funnel.storage.s3.address import (
     checked,
     host_of,
     is_amazon,
+    names,
     region_of,
 )
-from funnel.storage.s3.bucket import Bucket, Terms
+from funnel.storage.s3.bucket import Bucket, Call, Terms
 from funnel.storage.s3.credentials import Credentials, written
 from funnel.storage.s3.settings import AmazonSettings, BucketKeys, Encryption, Entry
 from funnel.storage.s3.surroundings import Surroundings
-from funnel.storage.web import heard
+from funnel.storage.web import heard, refusal
+
+log = logging.getLogger(__name__)
 
 REGION: Final = "us-east-1"
 AMAZON: Final = "https://s3.amazonaws.com"
 MOST: Final = 1_000
 """Buckets that are remembered."""
+AGAIN: Final = timedelta(minutes=5)
+"""Until a bucket that was not there is looked for again."""
 CUSTOMER: Final = "x-amz-server-side-encryption-customer"
 KEY_SIZE: Final = 32
 
@@ -48,10 +55,10 @@ class _Doors:
     def _kept(self, host: str, name: str) -> Bucket | None:
         return self._buckets.get((host, name))
 
-    def _keep(self, host: str, name: str, terms: Terms) -> Bucket:
+    def _keep(self, host: str, name: str, bucket: Bucket) -> Bucket:
         if len(self._buckets) >= MOST:
             self._buckets.clear()
-        bucket = self._buckets[host, name] = Bucket(self._client, self._now, terms)
+        self._buckets[host, name] = bucket
         return bucket
 
     def _nobody(self) -> Credentials:
@@ -81,8 +88,10 @@ class AmazonDoors(_Doors):
     async def bucket(self, url: str) -> tuple[Bucket, Address]:
         endpoint = self._settings.aws_config.endpoint
         found = checked(address(url, [host_of(endpoint)]), url)
-        kept = self._kept(found.host, found.bucket)
-        return kept or self._keep(found.host, found.bucket, await self._terms(url, found)), found
+        if kept := self._kept(found.host, found.bucket):
+            return kept, found
+        bucket = Bucket(self._client, self._now, await self._terms(url, found))
+        return self._keep(found.host, found.bucket, bucket), found
 
     async def _terms(self, url: str, found: Address) -> Terms:
         config, own = self._settings.aws_config, _own(self._settings.buckets, found.bucket)
@@ -116,26 +125,61 @@ class AmazonDoors(_Doors):
 
     async def _region(self, url: str, bucket: str) -> str:
         """Amazon tells it to everybody."""
+        known = self._settings.aws_config.region
         with heard(url, "looking for its region"):
             origin, target = place_of(f"{self._amazon}/{bucket}")
             async with self._client.request("HEAD", origin, target, {}) as answer:
-                found = answer.headers.get("x-amz-bucket-region", "")
-        return found or self._settings.aws_config.region or REGION
+                if found := answer.headers.get("x-amz-bucket-region", ""):
+                    return found
+                # What is not known now is not to be remembered.
+                is_over = answer.status == 404 and not known
+                if is_over or answer.status == 429 or answer.status >= 500:
+                    raise await refusal(answer, url, "looking for the region of its bucket")
+        return known or REGION
 
 
 class GenericDoors(_Doors):
-    """Answers `store.Doors` for the entries of GenericS3."""
+    """Answers `store.Doors` for the entries of GenericS3; `amazon` where that is set up as well."""
 
-    def __init__(self, entries: Sequence[Entry], client: Client, now: Clock) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        client: Client,
+        now: Clock,
+        amazon: AmazonDoors | None = None,
+    ) -> None:
         super().__init__(client, now)
         self._entries = entries
+        self._amazon = amazon
+        self._missing: dict[str, datetime] = {}
+        """Buckets that no entry has, and until when they are not looked for again."""
 
     async def bucket(self, url: str) -> tuple[Bucket, Address]:
         found = checked(address(url, [host_of(one.endpoint) for one in self._entries]), url)
         entry = self._entry(url, found)
-        host = host_of(entry.endpoint)
-        kept = self._kept(host, found.bucket)
-        return kept or self._keep(host, found.bucket, await self._terms(entry, found)), found
+        if kept := self._kept(found.host, found.bucket):
+            return kept, found
+        bucket = Bucket(self._client, self._now, await self._terms(entry, found))
+        is_named = found.host or names(entry, found.bucket)
+        if self._amazon and not is_named and not await self._is_there(bucket, found.bucket, url):
+            return await self._amazon.bucket(url)
+        return self._keep(found.host, found.bucket, bucket), found
+
+    async def _is_there(self, bucket: Bucket, name: str, url: str) -> bool:
+        """Whether it is at the entry that names no bucket, or may be."""
+        if self._missing.get(name, self._now()) > self._now():
+            return False
+        call = Call(url=url, deed="looking for its bucket", method="HEAD")
+        try:
+            await bucket.content(call)
+        except NotFound:
+            if len(self._missing) >= MOST:
+                self._missing.clear()
+            self._missing[name] = self._now() + AGAIN
+            return False
+        except (Denied, Invalid):
+            log.debug("%s: the bucket may be there, and not for us", redacted(url))
+        return True
 
     def _entry(self, url: str, found: Address) -> Entry:
         possible = candidates(found, self._entries)

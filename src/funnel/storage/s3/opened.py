@@ -15,8 +15,13 @@ def amazon(settings: AmazonSettings, now: Clock, stack: AsyncExitStack) -> S3Sto
     return S3Store(AmazonDoors(settings, _web(stack), now), now)
 
 
-def generic(entries: Sequence[Entry], now: Clock, stack: AsyncExitStack) -> S3Store:
-    return S3Store(GenericDoors(entries, _web(stack), now), now)
+def generic(
+    settings: tuple[Sequence[Entry], AmazonSettings | None], now: Clock, stack: AsyncExitStack
+) -> S3Store:
+    entries, beside = settings
+    web = _web(stack)
+    amazon = AmazonDoors(beside, web, now) if beside else None
+    return S3Store(GenericDoors(entries, web, now, amazon), now)
 
 
 def _web(stack: AsyncExitStack) -> Client:

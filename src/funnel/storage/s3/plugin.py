@@ -76,7 +76,9 @@ async def _generic(settings: GenericSettings, host: Host) -> AsyncGenerator[Stor
     entries = [one for one in settings.entries if not one.disabled]
     if not all(one.endpoint for one in entries):
         raise Invalid("GenericS3[].Endpoint is missing; give it, or say Disabled")
-    async with _opened(lambda opened: opened.generic, entries, host) as make:
+    amazon: AmazonSettings = host.settings(AMAZON)
+    beside = None if amazon.disabled or amazon == AmazonSettings() else amazon
+    async with _opened(lambda opened: opened.generic, (entries, beside), host) as make:
         yield RemoteStorage(LateStore(lambda url: takes_generic(url, entries), make))
 
 
