@@ -18,6 +18,7 @@ from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
 from funnel.net.session import session
 from funnel.ports import Remover, Storage
 from funnel.storage.content import PART
+from funnel.storage.google import credentials
 from funnel.storage.google.credentials import VARIABLE, Account
 from funnel.storage.patience import Patience
 from funnel.storage.remote import RemoteStorage
@@ -265,6 +266,31 @@ async def test_a_machine_of_google_s_has_an_account(
         monkeypatch.setattr(gcloud.aio.auth.token, "GCE_ENDPOINT_TOKEN", f"{address}/token")
         account = Account("", await stack.enter_async_context(session()))
         assert await account.token() == "machines"
+
+
+async def test_a_token_that_holds_serves_on_where_no_new_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    well = [True]
+
+    async def token(_: web.Request) -> web.Response:
+        if not well[0]:
+            return web.Response(status=404)
+        return web.json_response({"access_token": "machines", "expires_in": 3600})
+
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    async with AsyncExitStack() as stack:
+        address = await _serving(stack, "/token", token)
+        monkeypatch.setattr(gcloud.aio.auth.token, "GCE_ENDPOINT_TOKEN", f"{address}/token")
+        account = Account("", await stack.enter_async_context(session()))
+        assert await account.token() == "machines"
+        well[0] = False
+        start = asyncio.get_running_loop().time()
+        monkeypatch.setattr(credentials, "_now", lambda: start + 3400)
+        assert await account.token() == "machines"
+        monkeypatch.setattr(credentials, "_now", lambda: start + 3700)
+        with pytest.raises(Denied, match="no token for Google Storage: 404"):
+            await account.token()
 
 
 async def test_where_nothing_is_found_nobody_logs_in(

@@ -2,8 +2,9 @@
 
 import asyncio
 import io
+import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -13,6 +14,8 @@ from msgspec import DecodeError, ValidationError, json
 
 from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
 from funnel.core.value import Value
+
+log = logging.getLogger(__name__)
 
 SCOPES: Final = ["https://www.googleapis.com/auth/devstorage.read_write"]
 VARIABLE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -26,6 +29,8 @@ NEAR: Final = 3
 """Seconds for one to the machine itself."""
 NEARLY: Final = 300
 """A token is renewed so many seconds before it expires."""
+SOON: Final = 10
+"""Seconds until a token that is about to end is renewed again, after that has failed."""
 AGAIN: Final = 300
 """Seconds after which a machine without credentials is asked again."""
 
@@ -59,9 +64,11 @@ class Anonymous:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
+    """Both by the clock of the loop: a new one is asked for before this one ends."""
+
     token: str
-    until: float
-    """By the clock of the loop."""
+    renewed: float
+    end: float
 
 
 class Account:
@@ -72,17 +79,28 @@ class Account:
         self._session = session
         self._lock = asyncio.Lock()
         self._held: _Held | None = None
+        self._had_one = False
 
     async def token(self) -> str:
         async with self._lock:
-            if self._held is None or self._held.until <= _now():
-                self._held = await self._renewed()
+            if self._held is None or self._held.renewed <= _now():
+                self._held = await self._next()
             return self._held.token
 
     def forget(self, token: str) -> bool:
         if self._held and self._held.token == token:
             self._held = None
         return bool(token)
+
+    async def _next(self) -> _Held:
+        """Where no new token comes, one that holds serves on."""
+        try:
+            return await self._renewed()
+        except FunnelError as error:
+            if not self._held or self._held.end <= _now():
+                raise
+            log.warning("the token that there is serves on: %s", error)
+            return replace(self._held, renewed=_now() + SOON)
 
     async def _renewed(self) -> _Held:
         """A file that is written anew is read anew."""
@@ -91,11 +109,13 @@ class Account:
         try:
             answer = await source.refresh(timeout=TIMEOUT if text else NEAR)
         except Exception as error:
-            if not text and _is_elsewhere(error):
-                return _Held("", _now() + AGAIN)
+            # A machine that had an account may be too busy to tell.
+            if not text and not self._had_one and _is_elsewhere(error):
+                return _Held("", _now() + AGAIN, _now() + AGAIN)
             raise _failure(where, error) from error
+        self._had_one = True
         lasting = max(answer.expires_in - NEARLY, answer.expires_in / 2)
-        return _Held(answer.value, _now() + lasting)
+        return _Held(answer.value, _now() + lasting, _now() + answer.expires_in)
 
     def _source(self, where: str, text: str) -> Token:
         """One of the library's, but for its own search for files, and its tries that take long."""
