@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 FLOOR: Final = 1024
 """Bytes a second; a connection that is slower for long is given up."""
+OFTEN: Final = 100
+"""Times in a stall that its end is put off."""
 LONGEST_WAIT: Final = 300.0
 """Seconds that a store may ask us to wait."""
 
@@ -30,6 +32,7 @@ class Watch:
         self._url = url
         self._stall = stall
         self._since = 0
+        self._next = 0.0
         self._limit: asyncio.Timeout | None = None
 
     def add(self, count: int) -> None:
@@ -40,16 +43,21 @@ class Watch:
     def reset(self) -> None:
         """Begin to count anew."""
         self._since = 0
-        self._end_at(asyncio.get_running_loop().time() + self._stall)
+        now = asyncio.get_running_loop().time()
+        # Each time costs something, and a list has a million names.
+        if now >= self._next:
+            self._next = now + self._stall / OFTEN
+            self._end_at(now + self._stall)
 
     def pause(self) -> None:
         """Until it is `reset`."""
+        self._next = 0.0
         self._end_at(None)
 
     @asynccontextmanager
     async def watching(self) -> AsyncGenerator[None]:
         """Raises `Unavailable`."""
-        self._since = 0
+        self._since, self._next = 0, 0.0
         before = _WATCH.get()
         _WATCH.set(self)
         try:

@@ -1,6 +1,6 @@
 """What is the same for all stores that are not on this machine."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ ABREAST: Final = 8
 """Files of one directory on their way at once."""
 BEGINNINGS: Final = 3
 """Times that a download is begun anew, since the object has changed or what came is wrong."""
+NOTHING: Final[Mapping[str, str]] = {}
 UNSEEN: Final = 10
 """
 Times longer than of a download: what is held of the parts of an upload is not seen to move, nor
@@ -130,24 +131,26 @@ class RemoteStorage:
         return bool(await self._patience.persist(lambda: self._below(url, 1), lambda: 0))
 
     async def _list(self, url: str) -> Sequence[Object]:
-        found, base = await self._below(url, MOST + 1), _directory(url)
+        found = await self._below(url, MOST + 1)
         # Some tools store the name of a directory as an object without content.
-        files = (replace(one, url=f"{base}{one.name}") for one in found if one.name[-1] != "/")
-        return sorted(files, key=lambda one: one.name)
+        found[:] = (one for one in found if one.name[-1] != "/")
+        found.sort(key=lambda one: one.name)
+        return found
 
-    async def _below(self, url: str, most: int) -> Sequence[Object]:
+    async def _below(self, url: str, most: int) -> list[Object]:
         """The first of all that have names there; given up when nothing comes for long."""
-        found, seen = list[Object](), 0
+        found, seen, base = list[Object](), 0, _directory(url)
         watch = Watch(redacted(url), self._patience.stall * UNSEEN)
         async with watch.watching():
-            names = self.store.list_objects(_directory(url))
+            names = self.store.list_objects(base)
             try:
                 async for one in names:
                     watch.reset()
                     seen += 1
                     if seen > MOST:
                         raise Invalid(f"{redacted(url)} has more than {MOST} files; use an archive")
-                    found += [one] if one.name else []
+                    if one.name:
+                        found.append(_listed(one, base))
                     if len(found) == most:
                         break
             finally:
@@ -178,6 +181,11 @@ class RemoteStorage:
             for _ in range(ABREAST):
                 group.create_task(work())
         return Object(url, 0)
+
+
+def _listed(one: Object, base: str) -> Object:
+    """There may be a million of them: what says nothing is there once."""
+    return replace(one, url=f"{base}{one.name}", checksums=one.checksums or NOTHING)
 
 
 def _directory(url: str) -> str:
