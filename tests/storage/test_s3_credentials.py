@@ -1,23 +1,23 @@
 """Who comes to S3 is found where Amazon's own programs look; and a bucket's region, once."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncGenerator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from s3_identity import START, Around, Time
 
-from funnel.core.error import Denied, Invalid, Unavailable
+from funnel.core.error import Denied, Invalid, NotFound, Unavailable
 from funnel.core.secret import Secret
 from funnel.net.client import Client
 from funnel.storage.s3.credentials import Credentials, written
 from funnel.storage.s3.doors import AmazonDoors
 from funnel.storage.s3.settings import AmazonSettings, AWSConfig
 from funnel.storage.s3.sign import Keys
-from funnel.storage.s3.surroundings import ROLE, Surroundings
+from funnel.storage.s3.surroundings import ROLE
 
-START = datetime(2030, 1, 1, tzinfo=UTC)
 UNTIL = START + timedelta(hours=1)
 OFFERED = {
     "AccessKeyId": "role-key",
@@ -26,14 +26,6 @@ OFFERED = {
     "Expiration": "2030-01-01T01:00:00Z",
 }
 ROLE_KEYS = Keys("role-key", Secret("role-secret"), Secret("role-token"), UNTIL)
-
-
-class Time:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 class Offering:
@@ -89,40 +81,6 @@ async def offering() -> AsyncGenerator[Offering]:
     await runner.cleanup()
 
 
-@pytest.fixture
-async def session() -> AsyncGenerator[Client]:
-    async with Client() as one:
-        yield one
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-class Around:
-    """Credentials of an environment."""
-
-    def __init__(self, session: Client, time: Time, home: Path) -> None:
-        self._session = session
-        self._time = time
-        self._home = home
-
-    def __call__(self, profile: str = "", **environ: str) -> Credentials:
-        variables: Mapping[str, str] = {
-            "HOME": str(self._home),
-            "AWS_EC2_METADATA_DISABLED": "true",
-            **environ,
-        }
-        around = Surroundings(variables, self._session, self._time)
-        return Credentials(around.sources(profile), self._time)
-
-
-@pytest.fixture
-def around(session: Client, time: Time, tmp_path: Path) -> Around:
-    return Around(session, time, tmp_path)
-
-
 async def test_where_nothing_is_found_nobody_comes(around: Around) -> None:
     assert await around().current() is None
 
@@ -155,7 +113,7 @@ async def test_profiles_are_read(around: Around, tmp_path: Path, time: Time) -> 
     (tmp_path / ".aws" / "credentials").write_text(PROFILES)
     keys = PROFILES.split("[other]")[1]
     (tmp_path / ".aws" / "config").write_text(f"[profile third]{keys}")
-    until = time() + timedelta(minutes=5)
+    until = time() + timedelta(minutes=10)
     default = Keys("default-key", Secret("default%secret"), Secret(""), until)
     other = Keys("other-key", Secret("other-secret"), Secret("other-token"), until)
     assert await around().current() == default
@@ -284,3 +242,16 @@ async def test_a_bucket_is_in_the_path_or_in_the_host(
     bucket, _ = await AmazonDoors(settings, session, time).bucket("s3://data/a")
     assert bucket.terms.url == url
     assert bucket.terms.common == {"x-amz-request-payer": "requester"}
+
+
+async def test_a_region_that_is_not_found_is_not_remembered(
+    offering: Offering, session: Client, time: Time
+) -> None:
+    doors = AmazonDoors(AmazonSettings(), session, time, offering.url)
+    with pytest.raises(NotFound, match="s3://unknown/a: looking for the region of its bucket"):
+        await doors.bucket("s3://unknown/a")
+    offering.status = 503
+    with pytest.raises(Unavailable, match="was answered 503"):
+        await doors.bucket("s3://far/a")
+    offering.status = 200
+    assert (await doors.bucket("s3://far/a"))[0].terms.region == "eu-west-3"

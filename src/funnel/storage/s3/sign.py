@@ -56,7 +56,9 @@ def queried(query: Mapping[str, str]) -> str:
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def signed(request: Request, keys: Keys, region: str, now: datetime) -> dict[str, str]:
+def signed(
+    request: Request, keys: Keys, region: str, now: datetime, *, service: str = "s3"
+) -> dict[str, str]:
     """The headers of the request, with those that say who sends it."""
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {**request.headers, "x-amz-date": stamp, "x-amz-content-sha256": request.body}
@@ -74,10 +76,11 @@ def signed(request: Request, keys: Keys, region: str, now: datetime) -> dict[str
         names,
         request.body,
     )
-    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
+    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
-    signature = hmac.new(_key(keys.secret, stamp[:8], region), text.encode(), "sha256").hexdigest()
+    key = _key(keys.secret, stamp[:8], region, service)
+    signature = hmac.new(key, text.encode(), "sha256").hexdigest()
     headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={keys.key}/{scope}, SignedHeaders={names},"
         f" Signature={signature}"
@@ -90,9 +93,9 @@ def _of_amazon(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=64)
-def _key(secret: Secret, day: str, region: str) -> bytes:
+def _key(secret: Secret, day: str, region: str, service: str) -> bytes:
     key = f"AWS4{secret.reveal()}".encode()
-    for part in (day, region, "s3", "aws4_request"):
+    for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
