@@ -1,6 +1,7 @@
 """S3 in bad weather: a small store of our own that fails as it is told to."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime
 from io import BytesIO
@@ -215,6 +216,51 @@ async def test_what_is_cut_off_is_no_list(storage: RemoteStorage, stormy: Stormy
     stormy.faults = {"list": [status(200, "<ListBucketResult><IsTruncated>fal")] * 2}
     assert await storage.list_objects("s3://bucket/a") == []
     assert stormy.kinds == ["list"] * 3
+
+
+PAGES = {
+    "plain": "<ListBucketResult>{}<Contents><Key>a/{}</Key></Contents></ListBucketResult>",
+    "prefixed": "<x:ListBucketResult xmlns:x='u'>{}<x:Contents><x:Key>a/{}</x:Key></x:Contents>"
+    "</x:ListBucketResult>",
+}
+ON = "<IsTruncated>true</IsTruncated><NextContinuationToken>{}</NextContinuationToken>"
+MORE = {
+    "plain": ON.format("t&amp;{}"),
+    "other": f"<!--{ON.format('no')}-->{ON.format('t&amp;{}')}",
+    "prefixed": re.sub(r"<(/?)", r"<\1x:", ON.format("t&amp;{}")),
+    "in vain": f"<!--{ON.format('no{}')}-->",
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "form", "pages"),
+    [("plain", "plain", 5), ("other", "plain", 5), ("prefixed", "prefixed", 5)],
+)
+async def test_page_follows_page_however_it_is_written(
+    storage: RemoteStorage, stormy: Stormy, more: str, form: str, pages: int
+) -> None:
+    tokens = list[str]()
+
+    def page(request: web.Request) -> web.Response:
+        said = request.query.get("continuation-token", "t&0")
+        if said == "no":
+            return web.Response(status=400)
+        number = int(said.partition("&")[2])
+        tokens.append(said)
+        on = MORE[more].format(number + 1) if number < pages - 1 else ""
+        return web.Response(text=PAGES[form].format(on, number))
+
+    stormy.faults = {"list": [page] * 100}
+    found = await storage.list_objects("s3://bucket/a")
+    assert [one.name for one in found] == [str(number) for number in range(pages)]
+    assert tokens == [f"t&{number}" for number in range(pages)]
+
+
+async def test_a_page_that_only_seemed_to_follow_is_none(
+    storage: RemoteStorage, stormy: Stormy
+) -> None:
+    stormy.faults = {"list": [status(200, PAGES["plain"].format(MORE["in vain"], 1)), status(500)]}
+    assert [one.name for one in await storage.list_objects("s3://bucket/a")] == ["1"]
 
 
 async def test_many_uploads_share_the_credentials(storage: RemoteStorage, stormy: Stormy) -> None:

@@ -12,7 +12,7 @@ Piece: TypeAlias = bytes | memoryview
 
 MOST: Final = 64 << 10
 """Bytes of a head, and of what comes between two pieces of a body."""
-BLOCK: Final = 1 << 20
+BLOCK: Final = 1 << 19
 """Bytes that are gathered before they are handed on, where they come fast."""
 
 

@@ -42,14 +42,15 @@ class Landing:
         self._file = -1
         self._hash: Sum | None = None
         self._held: tuple[Piece, int] | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._writing: asyncio.Future[None] | None = None
 
     async def take(self, piece: Piece, at: int) -> None:
         """Of the pieces that come in order; written while the next one comes."""
         if self._held:
             # Who is given up here comes again with the same piece: the held one must stay.
             await self._settle()
-            self._writing = asyncio.create_task(asyncio.to_thread(self._keep, *self._held))
+            loop = asyncio.get_running_loop()
+            self._writing = loop.run_in_executor(None, self._keep, *self._held)
         self._held = (piece, at)
 
     async def write(self, piece: Piece, at: int) -> None:

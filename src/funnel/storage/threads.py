@@ -21,7 +21,7 @@ async def to_the_end(work: Callable[[], T], stop: Callable[[], object] = lambda:
     return working.result()
 
 
-async def ended(working: asyncio.Task[T], stop: Callable[[], object] = lambda: None) -> None:
+async def ended(working: asyncio.Future[T], stop: Callable[[], object] = lambda: None) -> None:
     """Wait for it; who is cancelled meanwhile, however often, hears of it only then."""
     cancelled: asyncio.CancelledError | None = None
     while not working.done():

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import unescape
 from io import BytesIO
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from funnel.core.error import Unavailable
@@ -21,6 +22,20 @@ def element(name: str, text: str) -> str:
     return unescape(found.group(1)).strip() if found else ""
 
 
+def following(page: bytes) -> str:
+    """
+    The token of the page after one of a list, before that is read; empty for none.
+
+    >>> token = b"<NextContinuationToken>a&amp;b</NextContinuationToken>"
+    >>> following(b"<IsTruncated>true</IsTruncated>" + token), following(token)
+    ('a&b', '')
+    """
+    text = page.decode(errors="replace")
+    if element("IsTruncated", text) != "true":
+        return ""
+    return element("NextContinuationToken", text)
+
+
 class Page:
     """
     One answer of a list: `said` of the whole, and each of the things of one name in it.
@@ -29,47 +44,44 @@ class Page:
     """
 
     def __init__(self, content: bytes, name: str, url: str) -> None:
-        self.said: Mapping[str, str]
-        self.things: Sequence[Mapping[str, str]]
-        self._name = name
-        self._what = f"{redacted(url)}: what the store answers is no list"
-        self._said: dict[str, str] = {}
-        self._things: list[dict[str, str]] = []
-        self._above: list[str] = []
-        self._text: list[str] = []
-        parser = expat.ParserCreate(namespace_separator="}")
-        parser.StartElementHandler = self._begin
-        parser.EndElementHandler = self._end
-        parser.CharacterDataHandler = self._text.append
-        # Definitions could make much of little.
-        parser.StartDoctypeDeclHandler = self._refuse
+        what = f"{redacted(url)}: what the store answers is no list"
         try:
-            parser.ParseFile(BytesIO(content))
-        except expat.ExpatError as error:
-            raise Unavailable(f"{self._what}: {error}") from error
-        self.said, self.things = self._said, self._things
-
-    def _begin(self, tag: str, attributes: Mapping[str, str]) -> None:
-        del attributes
-        self._above.append(tag.rpartition("}")[2])
-        if not self._above[0].endswith("Result"):
+            root = _parsed(content)
+        except (expat.ExpatError, _Definitions) as error:
+            raise Unavailable(f"{what}: {error}") from error
+        if not _name(root).endswith("Result"):
             # As of a page to log in to a network, which would be a list of nothing.
-            raise Unavailable(f"{self._what}: it is of {self._above[0]!r}")
-        self._text.clear()
-        if len(self._above) == 2 and self._above[1] == self._name:
-            self._things.append({})
+            raise Unavailable(f"{what}: it is of {_name(root)!r}")
+        of_name = [_name(one) == name for one in root]
+        self.things: Sequence[Mapping[str, str]] = [
+            {_name(part): part.text or "" for part in one}
+            for one, is_meant in zip(root, of_name, strict=True)
+            if is_meant
+        ]
+        self.said: Mapping[str, str] = {
+            _name(one): one.text or ""
+            for one, is_meant in zip(root, of_name, strict=True)
+            if not is_meant
+        }
 
-    def _end(self, tag: str) -> None:
-        del tag
-        match self._above:
-            case [_, name] if name != self._name:
-                self._said[name] = "".join(self._text)
-            case [_, self._name, name]:
-                self._things[-1][name] = "".join(self._text)
-            case _:
-                pass
-        self._above.pop()
-        self._text.clear()
 
-    def _refuse(self, *_: object) -> None:
-        raise Unavailable(f"{self._what}: it has definitions")
+class _Definitions(ValueError):
+    """They could make much of little."""
+
+
+def _parsed(content: bytes) -> Element:
+    builder, parser = TreeBuilder(), expat.ParserCreate(namespace_separator="}")
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = _refuse
+    parser.ParseFile(BytesIO(content))
+    return builder.close()
+
+
+def _refuse(*_: object) -> None:
+    raise _Definitions("it has definitions")
+
+
+def _name(element: Element) -> str:
+    return element.tag.rpartition("}")[2]

@@ -1,10 +1,11 @@
 """Objects at `s3://`: moves bytes; what all remote stores have in common is done around it."""
 
+import asyncio
 import logging
 from base64 import b64decode
 from binascii import Error as Malformed
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -15,9 +16,10 @@ from funnel.net.client import Answer
 from funnel.ports import Clock, Content, Object, Reading
 from funnel.storage.content import PART
 from funnel.storage.s3.address import Address, named
-from funnel.storage.s3.answers import Page
+from funnel.storage.s3.answers import Page, following
 from funnel.storage.s3.bucket import Bucket, Call
 from funnel.storage.s3.upload import Upload, sweep
+from funnel.storage.threads import ended
 from funnel.storage.web import date_of, pieces_of
 
 log = logging.getLogger(__name__)
@@ -55,15 +57,10 @@ class S3Store:
 
     async def list_objects(self, url: str) -> AsyncIterator[Object]:
         bucket, address = await self._doors.bucket(url)
-        query = {"list-type": "2", "prefix": address.key}
-        while True:
-            call = Call(url=url, deed="listing", method="GET", query=query)
-            page = Page(await bucket.content(call), "Contents", url)
-            for one in page.things:
-                yield _listed(url, address.key, one)
-            query["continuation-token"] = page.said.get("NextContinuationToken", "")
-            if page.said.get("IsTruncated") != "true" or not query["continuation-token"]:
-                return
+        async with aclosing(_pages(bucket, address.key, url)) as pages:
+            async for page in pages:
+                for one in page.things:
+                    yield _listed(url, address.key, one)
 
     @asynccontextmanager
     async def read(
@@ -145,6 +142,38 @@ class S3Store:
         else:
             if count:
                 log.info("removed what %d broken uploads to %s left", count, redacted(url))
+
+
+async def _pages(bucket: Bucket, prefix: str, url: str) -> AsyncGenerator[Page]:
+    """Of a list; the one that seems to follow is on its way while one is read."""
+
+    def asked(token: str) -> asyncio.Task[bytes]:
+        more = {"continuation-token": token} if token else {}
+        query = {"list-type": "2", "prefix": prefix, **more}
+        call = Call(url=url, deed="listing", method="GET", query=query)
+        return asyncio.create_task(bucket.content(call))
+
+    coming: asyncio.Task[bytes] | None = asked("")
+    try:
+        while coming:
+            content, coming = await coming, None
+            if guess := following(content):
+                coming = asked(guess)
+                # So that it is sent.
+                await asyncio.sleep(0)
+            page = Page(content, "Contents", url)
+            is_last = page.said.get("IsTruncated") != "true"
+            token = "" if is_last else page.said.get("NextContinuationToken", "")
+            if coming and token != guess:
+                coming.cancel()
+                await ended(coming)
+            if token != guess:
+                coming = asked(token) if token else None
+            yield page
+    finally:
+        if coming:
+            coming.cancel()
+            await ended(coming)
 
 
 def _described(url: str, response: Answer) -> Object:
