@@ -1,5 +1,6 @@
 """Who comes to S3 is found where Amazon's own programs look; and a bucket's region, once."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from datetime import timedelta
@@ -189,6 +190,24 @@ async def test_what_is_refused_is_asked_for_anew_once(time: Time) -> None:
     assert await found.current() is asked[1]
     found.forget(first)
     assert await found.current() is asked[1]
+
+
+async def test_who_waits_for_what_fails_does_not_ask_again(time: Time) -> None:
+    asked = list[int]()
+
+    async def source() -> Keys:
+        asked.append(1)
+        # All others come meanwhile.
+        await asyncio.sleep(0)
+        raise Unavailable("away")
+
+    found = Credentials((source,), time)
+    answers = await asyncio.gather(*(found.current() for _ in range(10)), return_exceptions=True)
+    assert [str(one) for one in answers] == ["away"] * 10
+    assert len(asked) == 1
+    with pytest.raises(Unavailable):
+        await found.current()
+    assert len(asked) == 2
 
 
 async def test_a_key_needs_its_secret(time: Time) -> None:

@@ -14,6 +14,7 @@ from msgspec import DecodeError, ValidationError, json
 
 from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
 from funnel.core.value import Value
+from funnel.storage.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +78,12 @@ class Account:
     def __init__(self, file: str, session: aiohttp.ClientSession) -> None:
         self._file = file
         self._session = session
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._held: _Held | None = None
         self._had_one = False
 
     async def token(self) -> str:
-        async with self._lock:
+        async with self._turns.turn():
             if self._held is None or self._held.renewed <= _now():
                 self._held = await self._next()
             return self._held.token

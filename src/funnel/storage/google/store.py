@@ -207,9 +207,8 @@ def _existing(url: str) -> Place:
 
 def _described(url: str, headers: Mapping[str, str]) -> Object:
     total = headers.get("Content-Range", "").rpartition("/")[2]
-    sums = dict(
-        one.strip().split("=", 1) for one in headers.get("X-Goog-Hash", "").split(",") if one
-    )
+    given = headers.get("X-Goog-Hash", "").split(",")
+    sums = {name: text for name, _, text in (one.strip().partition("=") for one in given)}
     return Object(
         url,
         int(total if total.isdecimal() else headers.get("Content-Length", "-1")),

@@ -11,6 +11,7 @@ from funnel.core.error import Denied, Invalid, Unavailable
 from funnel.core.secret import Secret
 from funnel.ports import Clock
 from funnel.storage.s3.sign import Keys
+from funnel.storage.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Credentials:
     def __init__(self, sources: Sequence[Source], now: Clock) -> None:
         self._sources = sources
         self._now = now
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._keys: Keys | None = None
         self._had_some = False
         self._fresh_until = now()
@@ -39,7 +40,7 @@ class Credentials:
     async def current(self) -> Keys | None:
         """None: nobody, so requests are not signed."""
         if self._now() >= self._fresh_until:
-            async with self._lock:
+            async with self._turns.turn():
                 if self._now() >= self._fresh_until:
                     await self._ask()
         return self._keys
