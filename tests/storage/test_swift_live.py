@@ -28,6 +28,7 @@ from swift_server import (
 
 from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.ports import Storage
+from funnel.storage import parts
 from funnel.storage.remote import RemoteStorage
 from funnel.storage.swift import upload
 from funnel.storage.swift.segments import Old, Segments
@@ -391,7 +392,7 @@ async def test_where_nobody_knows_whether_it_is_stored_segments_stay(
         await exchange.forward()
         return await refused(503, b"ServiceUnavailable")(exchange)
 
-    monkeypatch.setattr(upload, "TRIES", 1)
+    monkeypatch.setattr(parts, "TRIES", 1)
     choice, url = always(unheard, "PUT", "=put"), f"swift://tests/{name}"
     async with through(swift_server, choice, max_retries=0) as (failing, _):
         with pytest.raises(Unavailable, match="503"):

@@ -1,14 +1,18 @@
-"""Parts of a large file, several on their way at once."""
+"""Parts of a large file, several on their way at once, each tried a few times."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Final, TypeVar
 
 from funnel.ports import Content
 from funnel.storage.content import PART
+from funnel.storage.patience import Patience
 from funnel.together import grouped
 
 T = TypeVar("T")
+
+TRIES: Final = 4
+"""Of one part; then the whole upload has failed, and may be tried again."""
 
 
 async def in_parts(
@@ -30,6 +34,11 @@ async def in_parts(
             task.add_done_callback(lambda _: room.release())
             sending.append(task)
     return [one.result() for one in sending]
+
+
+async def tried(deed: Callable[[], Awaitable[T]]) -> T:
+    """Do it, in some tries, since much is done by now."""
+    return await Patience(tries=TRIES, longest=10.0).persist(deed, lambda: 0)
 
 
 async def _one_at_least(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -14,8 +14,8 @@ from funnel.core.secret import Secret
 from funnel.core.value import Value
 from funnel.net.client import Client, place_of
 from funnel.ports import Clock
-from funnel.storage.s3.answers import element
 from funnel.storage.s3.sign import Keys, Request, signed
+from funnel.storage.xml import element
 
 PATIENCE: Final = 10.0
 """Seconds for an answer."""

@@ -7,25 +7,22 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Final
 
-from funnel.core.backoff import delays
 from funnel.core.error import FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
-from funnel.net.jitter import chance, jittered
 from funnel.ports import Clock, Content
 from funnel.storage.content import PART
-from funnel.storage.parts import in_parts
-from funnel.storage.s3.answers import Page, element
+from funnel.storage.parts import in_parts, tried
+from funnel.storage.s3.answers import Page
 from funnel.storage.s3.bucket import Bucket, Call
 from funnel.storage.s3.failure import answer_of
 from funnel.storage.threads import ended
 from funnel.storage.web import heard
+from funnel.storage.xml import element
 
 log = logging.getLogger(__name__)
 
 MOST: Final = 10_000
 """Parts of one upload."""
-TRIES: Final = 4
-"""Of one part; then the whole upload has failed, and may be tried again."""
 STALE: Final = timedelta(days=1)
 """An upload that began earlier has been left by who began it."""
 PATIENCE: Final = 30.0
@@ -110,18 +107,14 @@ class Upload:
         return element("ETag", text)
 
     async def _tried(self, call: Call) -> tuple[str, str]:
-        """The ETag and the text of the answer, which may take some tries: much is done by now."""
-        pauses = delays(first=0.5, most=10.0)
-        for left in reversed(range(TRIES)):
-            try:
-                async with self._bucket.ask(call) as response:
-                    with heard(call.url, call.deed):
-                        return response.headers.get("ETag", ""), await response.text()
-            except Unavailable as error:
-                if not left:
-                    raise
-                await asyncio.sleep(max(error.retry_after, jittered(next(pauses), chance())))
-        raise AssertionError
+        """The ETag and the text of the answer."""
+
+        async def ask() -> tuple[str, str]:
+            async with self._bucket.ask(call) as response:
+                with heard(call.url, call.deed):
+                    return response.headers.get("ETag", ""), await response.text()
+
+        return await tried(ask)
 
     async def _forget(self, beginning: "asyncio.Task[None]") -> None:
         """Who is cancelled waits for it, but not for long."""

@@ -13,8 +13,7 @@ from funnel.core.error import Denied, Exists, FunnelError, Invalid, NotFound, Un
 from funnel.core.url import redacted
 from funnel.ports import Content
 from funnel.storage.content import PART
-from funnel.storage.parts import in_parts
-from funnel.storage.patience import Patience
+from funnel.storage.parts import in_parts, tried
 from funnel.storage.swift.door import Call, Door
 from funnel.storage.swift.place import LONGEST, Place, path_of
 from funnel.storage.swift.segments import BEGUN, Segments
@@ -23,8 +22,6 @@ from funnel.together import stopped
 
 log = logging.getLogger(__name__)
 
-TRIES: Final = 4
-"""Of one segment; then the whole upload has failed, and may be tried again."""
 SETTLING: Final = 5.0
 """Seconds for what is on its way when an upload is given up."""
 PATIENCE: Final = 30.0
@@ -147,8 +144,7 @@ class Upload:
             raise
 
     async def _persist(self, container: str, name: str, what: bytes | Sequence[Stored]) -> Stored:
-        patience = Patience(tries=TRIES, longest=10.0)
-        return await patience.persist(lambda: self._put(container, name, what), lambda: 0)
+        return await tried(lambda: self._put(container, name, what))
 
     async def _put(self, container: str, name: str, what: bytes | Sequence[Stored]) -> Stored:
         """Bytes, or a manifest."""
