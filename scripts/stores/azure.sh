@@ -14,10 +14,9 @@ install_azure() {
   touch "$folder/complete"
 }
 
-# The libraries know newer versions of the interface than it does, which are alike for what is asked here.
 run_azure() {
   mkdir -p "$1"
   cd "$1"
   become node "$root/azurite-$azurite_version/node_modules/azurite/dist/src/blob/main.js" --blobHost $address \
-    --blobPort "$2" --inMemoryPersistence --silent --disableTelemetry --skipApiVersionCheck
+    --blobPort "$2" --inMemoryPersistence --silent --disableTelemetry
 }

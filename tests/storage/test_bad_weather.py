@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from azure_server import KEY, blobs
 from gcs_server import google
 from s3_server import USERS, generic
 from stores import Server
@@ -69,6 +70,7 @@ async def test_s3(s3: Server, tmp_path: Path, op: str, least: int) -> None:
         url=lambda _, name: f"s3://tests/{name}",
         opened=opened,
         part=5 << 20,
+        abreast=6,
         # It does not look whether what comes has the SHA-256 that is signed.
         checked=False,
         left=lambda storage, url: storage.sweep(url, timedelta(0)),
@@ -109,6 +111,7 @@ async def test_swift(swift_server: Server, tmp_path: Path, op: str, least: int) 
         url=lambda _, name: f"swift://tests/{name}",
         opened=opened,
         part=1 << 19,
+        abreast=6,
         # What stores takes many requests, and much of a processor that others want as well.
         stall=3.0 if "put" in op else 1.0,
         # Of a large file: looking twice, its beginning, a segment, the manifest, its end.
@@ -116,5 +119,22 @@ async def test_swift(swift_server: Server, tmp_path: Path, op: str, least: int) 
         # A segment may come late, so that what tells of the upload stays.
         hiding=HIDING | {"silent"},
         left=lambda storage, url: storage.sweep(url, timedelta(0)),
+    )
+    await check(family, op, tmp_path, least)
+
+
+@parametrized(stat=20, list=30, get_small=30, get_large=80, put_small=30, put_large=80)
+async def test_azure(azure: Server, tmp_path: Path, op: str, least: int) -> None:
+    @asynccontextmanager
+    async def opened(address: str) -> AsyncGenerator[RemoteStorage]:
+        async with blobs(address, key=KEY) as one:
+            assert isinstance(one, RemoteStorage)
+            yield one
+
+    family = Family(
+        server=azure.address,
+        url=lambda _, name: f"az://tests/{name}",
+        opened=opened,
+        abreast=6,
     )
     await check(family, op, tmp_path, least)

@@ -33,6 +33,7 @@ PART: Final = 1 << 18
 PARTED: Final = (
     *("content", "remote", "parts", "s3.store", "s3.upload", "google.store", "google.upload"),
     *("swift.store", "swift.upload"),
+    *("azure.store", "azure.upload"),
 )
 """Modules that know how large a part is."""
 OLD: Final = b"what was there before"
@@ -67,6 +68,8 @@ class Family:
     """Seconds of silence that are taken for the end of a connection."""
     hiding: frozenset[str] = HIDING
     """Faults that may leave an upload, which a later sweep sees."""
+    abreast: int = ABREAST
+    """Cases at once that the server can do quickly."""
     spared: frozenset[str] = frozenset()
     """Faults by which the server itself spoils what it stores, when they come always."""
     left: Callable[[RemoteStorage, str], Awaitable[int]] | None = None
@@ -110,8 +113,9 @@ def shrink(patch: pytest.MonkeyPatch, part: int = PART) -> None:
     patch.setattr(download, "SLICE", 1 << 17)
     for name in PARTED:
         patch.setattr(f"funnel.storage.{name}.PART", part)
+    for name in ("parts", "google.upload"):
+        patch.setattr(f"funnel.storage.{name}.TRIES", 2)
     for name in ("s3", "google", "swift"):
-        patch.setattr(f"funnel.storage.{name}.upload.TRIES", 2)
         patch.setattr(f"funnel.storage.{name}.upload.PATIENCE", 1.0)
     patch.setattr("funnel.storage.swift.upload.SETTLING", 1.0)
 
@@ -134,7 +138,7 @@ async def judged(family: Family, op: str, folder: Path) -> tuple[int, Mapping[st
     calm = Trial(family, Case(op, "slow", -1), folder / "calm")
     await calm.run()
     each = list(cases(family, op, calm.requests))
-    room = asyncio.Semaphore(ABREAST if family.part == PART else ABREAST // 4)
+    room = asyncio.Semaphore(family.abreast)
 
     async def judge(number: int, case: Case) -> None:
         async with room, asyncio.timeout(DEADLINE):

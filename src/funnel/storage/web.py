@@ -34,6 +34,7 @@ KINDS: Final[Mapping[int, type[FunnelError]]] = {
     412: Exists,
     507: NoSpace,
 }
+REASONS: Final = ("message", "msg", "error_description", "error")
 WORDS: Final = re.compile(rb"<(?:Message|title)>([^<]{1,200})</", re.IGNORECASE)
 SUMS: Final[Mapping[str, str]] = {
     "md5": "md5",
@@ -213,6 +214,6 @@ def _reason(body: bytes) -> str:
         with suppress(DecodeError):
             told = json.decode(body)
             told = told["error"] if isinstance(told.get("error"), dict) else told
-            found = next((told[key] for key in ("message", "msg", "error") if key in told), None)
+            found = next((told[key] for key in REASONS if key in told), None)
     text = " ".join(found.split())[:200] if isinstance(found, str) else ""
     return "".join(one for one in text if one.isprintable())

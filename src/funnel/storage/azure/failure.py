@@ -1,63 +1,81 @@
-"""What a failure that the library tells means."""
+"""What an answer of Azure's that is no success means."""
 
-import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, NotFound, Unavailable
-from funnel.core.url import redacted
-from funnel.storage.azure.plugin import AzureAccount
 from funnel.storage.patience import Changed
+from funnel.storage.web import Answer, retry_after
+from funnel.storage.xml import element
 
-STATUS: Final = re.compile(r"status code: (\d{3})")
-CODE: Final = re.compile(r"<Code>(\w{1,80})</Code>")
-MESSAGE: Final = re.compile(r"<Message>([^<\n]{1,300})")
-KINDS: Final[Mapping[int, type[FunnelError]]] = {
+TEXT: Final = 300
+"""Characters that are quoted of what Azure says."""
+BEGINNING: Final = 64 * 1024
+CODES: Final[Mapping[str, type[FunnelError]]] = {
+    "PublicAccessNotPermitted": Denied,
+    "ContainerBeingDeleted": Unavailable,
+    "Md5Mismatch": Unavailable,
+    # Somebody else has stored something under this name meanwhile, which drops all blocks.
+    "InvalidBlockList": Unavailable,
+    # There is no other condition.
+    "BlobAlreadyExists": Exists,
+    "ConditionNotMet": Exists,
+}
+STATUSES: Final[Mapping[int, type[FunnelError]]] = {
     401: Denied,
     403: Denied,
     404: NotFound,
+    408: Unavailable,
     416: Changed,
+    429: Unavailable,
+    501: Invalid,
+    505: Invalid,
     507: NoSpace,
 }
-PASSING: Final = frozenset({408, 409, 412, 429})
-TAKEN: Final = "BlobAlreadyExists"
-OURS: Final = ("Could not parse path", "Invalid Access Key", "Missing component in SAS")
+RENEWABLE: Final = frozenset(
+    {"AuthenticationFailed", "AuthorizationFailure"}
+    | {"ExpiredAuthenticationToken", "InvalidAuthenticationInfo"}
+)
+"""Another signature or token may help, if there is one."""
 
 
-def failure(url: str, deed: str, text: str, account: AzureAccount) -> FunnelError:
+class Refusal(NamedTuple):
+    """`code` and `message` are Azure's own; empty where it says none."""
+
+    status: int
+    code: str = ""
+    message: str = ""
+    retry_after: float = 0.0
+
+    @property
+    def is_renewable(self) -> bool:
+        return self.status == 401 or self.code in RENEWABLE
+
+
+async def refusal_of(answer: Answer) -> Refusal:
+    """The rest of what it says may repeat what was sent, and is not read."""
+    body = (await answer.content.read(BEGINNING)).decode(errors="replace")
+    code = answer.headers.get("x-ms-error-code", "") or element("Code", body)
+    message = element("Message", body).partition("\n")[0][:TEXT]
+    return Refusal(answer.status, code, message, retry_after(answer.headers))
+
+
+def failure(deed: str, refusal: Refusal, check: str, *, anonymous: bool) -> FunnelError:
     """
-    The error for it. The library tells all as text, of which only the store's own is shown.
+    To be raised; the `deed` is as in "az://c/b: reading failed".
 
-    >>> text = "Server returned non-2xx status code: 503 Busy: <Code>ServerBusy</Code>"
-    >>> error = failure("az://a/b", "reading", text, AzureAccount(account="x"))
+    `check` says what to look at. Who is nobody is told that things are not there that are.
+
+    >>> error = failure("az://c/b: reading failed", Refusal(503, "ServerBusy"), "", anonymous=False)
     >>> type(error).__name__, str(error)
-    ('Unavailable', 'az://a/b: reading failed: 503 ServerBusy')
+    ('Unavailable', 'az://c/b: reading failed: 503 ServerBusy')
     """
-    found = STATUS.search(text)
-    status = int(found[1]) if found else 0
-    words = [str(status)] if status else []
-    words += [one[1] for one in (CODE.search(text), MESSAGE.search(text)) if one]
-    what = f"{redacted(url)}: {deed} failed: {' '.join(words) or _of_ours(text) or 'no answer'}"
-    kind = Exists if TAKEN in words else KINDS.get(status)
-    if kind is None:
-        passing = status in PASSING or status >= 500 or not (status or _of_ours(text))
-        kind = Unavailable if passing else Invalid
-    if kind is Denied or not (status or kind is Invalid):
-        what += f"; {_check(account)}"
-    return kind(what)
-
-
-def _of_ours(text: str) -> str:
-    known = next((one for one in OURS if one in text), "")
-    return known.lower()
-
-
-def _check(account: AzureAccount) -> str:
-    name = f"account {account.account} in AzureStorage"
-    if account.anonymous:
-        return f"nobody is logged in: {name} is Anonymous"
-    if account.key:
-        return f"check Key of {name}"
-    if account.sas_token:
-        return f"check what SASToken of {name} allows, and until when"
-    return f"check Endpoint of {name}, and the identity of this machine: there is no Key of it"
+    passing = Unavailable if refusal.status >= 500 else Invalid
+    kind = CODES.get(refusal.code) or STATUSES.get(refusal.status, passing)
+    reason = " ".join(filter(None, (str(refusal.status), refusal.code)))
+    what = ": ".join(filter(None, (deed, reason, refusal.message)))
+    if kind is Denied or (anonymous and kind is NotFound):
+        what += f"; {check}"
+    error = kind(what)
+    error.retry_after = refusal.retry_after
+    return error
