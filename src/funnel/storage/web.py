@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from msgspec import DecodeError, json
 
 from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, NotFound, Unavailable
-from funnel.core.url import redacted
+from funnel.core.url import redacted, secrets_in, silenced
 from funnel.net.client import Unsayable
 from funnel.net.incoming import Piece
 
@@ -80,8 +80,9 @@ async def refusal(answer: Answer, url: str, deed: str, check: str = "") -> Funne
     status = answer.status
     kind = KINDS.get(status, Unavailable if _may_pass(status) else Invalid)
     reason = _reason(await _beginning(answer))
-    words = [f"{redacted(url)}: {deed} was answered {status} {answer.reason or ''}".rstrip()]
-    words += [reason] if reason and reason != f"{status} {answer.reason}" else []
+    told = [f"{deed} was answered {status} {answer.reason or ''}".rstrip()]
+    told += [reason] if reason and reason != f"{status} {answer.reason}" else []
+    words = [f"{redacted(url)}: {silenced('; '.join(told), secrets_in(url))}"]
     words += [check] if check and kind is Denied else []
     error = kind("; ".join(words))
     error.retry_after = retry_after(answer.headers)

@@ -12,6 +12,7 @@ from aioftp.common import Code, SSLSessionBoundContext, ThrottleStreamIO
 from aioftp.errors import AIOFTPException, StatusCodeError
 
 from funnel.core.error import Denied, FunnelError, NoSpace, NotFound, Unavailable
+from funnel.core.url import silenced
 
 Answer: TypeAlias = tuple[Code, list[str]]
 
@@ -68,6 +69,7 @@ class Control(aioftp.Client):
         self._answers = Answers()
         self._by_old_command = False
         self._busy = False
+        self._secrets: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -116,6 +118,7 @@ class Control(aioftp.Client):
         """And learn what the server can do."""
         code, _ = await self.ask(f"USER {raw(user)}", "230", "331")
         if code == "331":
+            self._secrets = (password, raw(password))
             await self.ask(f"PASS {raw(password)}", "230", "202", secret=True)
         await self.ask("TYPE I", "200")
         _, told = await self.ask("FEAT", "2xx", "5xx")
@@ -135,7 +138,20 @@ class Control(aioftp.Client):
             # Whoever put it there: it would be taken for the answer to this one.
             raise ConnectionResetError("the server said something that it was not asked for")
         async with asyncio.timeout(seconds or self._seconds):
-            return await self.command(command, expected, censor_after=5 if secret else None)
+            try:
+                return await self.command(command, expected, censor_after=5 if secret else None)
+            except StatusCodeError as error:
+                said = [silenced(one, self._secrets) for one in error.info]
+                raise StatusCodeError(error.expected_codes, error.received_codes, said) from None
+
+    async def parse_line(self) -> tuple[Code, str]:
+        """Into no log, where aioftp writes it: a server may repeat a password."""
+        line = await self.stream.readline()
+        if not line:
+            self.stream.close()
+            raise ConnectionResetError("the server has hung up")
+        text = line.decode(encoding=self.encoding).rstrip()
+        return Code(text[:3]), text[3:]
 
     async def parse_response(self) -> Answer:
         """As RFC 959 has it in section 4.2, of lines that may begin with any digits."""
