@@ -10,5 +10,5 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 debian_packages strace libfaketime git
 "$here/oidc.sh" install
 "$here/broker.sh" install kafka pubsub nats redis rabbitmq
-"$here/store.sh" install azure ftp gcs s3 sftp swift
+"$here/store.sh" install azure ftp gcs keystone s3 sftp swift
 "$here/node.sh" >/dev/null

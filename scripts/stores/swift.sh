@@ -23,6 +23,7 @@ pipeline = $name-server" >"$folder/$name.conf"
     swift_server "$folder" $name $((port + number++)) >>"$folder/$name.conf"
   done
   cat >"$folder/server.py" <<'PYTHON'
+import logging
 import sys
 from pathlib import Path
 
@@ -43,6 +44,8 @@ for number, name in enumerate(parts[1:], 1):
     ring.rebalance()
     ring.get_ring().save(folder / f"{name}.ring.gz")
 apps = [loadapp(str(folder / f"{name}.conf"), global_conf={"log_name": name}) for name in parts]
+for name in list(logging.root.manager.loggerDict):
+    logging.getLogger(name).addHandler(logging.StreamHandler())
 pool = eventlet.GreenPool()
 for number, app in reversed([*enumerate(apps)]):
     listening = eventlet.listen((address, port + number), backlog=1024)
@@ -109,7 +112,7 @@ user_domain_id = default
 project_domain_id = default
 delay_auth_decision = true
 service_token_roles_required = true
-token_cache_time = -1
+cache = swift.cache
 [filter:keystoneauth]
 use = egg:swift#keystoneauth
 operator_roles = admin, member

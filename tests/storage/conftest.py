@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pytest
 from azure_server import azure
 from gcs_server import gcs
+from keystone_server import cloud
 from s3_identity import around, session, time
 from s3_server import s3
 from stores import Server, running
 from swift_server import swift_server
 
-__all__ = ["around", "azure", "gcs", "s3", "session", "swift_server", "time"]
+__all__ = ["around", "azure", "cloud", "gcs", "s3", "session", "swift_server", "time"]
 
 
 @pytest.fixture(scope="session")
