@@ -41,13 +41,19 @@ async def pool_of(most: int, made: list[Made]) -> AsyncGenerator[Pool[str, Made]
     assert all(one.closed for one in made)
 
 
+@asynccontextmanager
+async def lease(pool: Pool[str, Made]) -> AsyncGenerator[Made]:
+    async with pool.place("host") as connection, connection() as found:
+        yield found
+
+
 async def test_who_waits_for_a_connection_of_ours_does_not_find_the_store_silent() -> None:
     async def asked(pool: Pool[str, Made]) -> str:
-        async with Watch("ftp://host/a", STALL).watching(), pool.lease("host"):
+        async with Watch("ftp://host/a", STALL).watching(), lease(pool):
             return "answer"
 
     async with pool_of(1, made := []) as pool:
-        async with pool.lease("host"):
+        async with lease(pool):
             waiting = [asyncio.create_task(asked(pool)) for _ in range(2)]
             await asyncio.sleep(2 * STALL)
             assert not any(one.done() for one in waiting)
@@ -57,16 +63,16 @@ async def test_who_waits_for_a_connection_of_ours_does_not_find_the_store_silent
 
 async def test_a_store_that_is_silent_afterwards_is_given_up() -> None:
     async def asked(pool: Pool[str, Made]) -> None:
-        async with Watch("ftp://host/a", STALL).watching(), pool.lease("host"):
+        async with Watch("ftp://host/a", STALL).watching(), lease(pool):
             await asyncio.Event().wait()
 
     async with pool_of(1, []) as pool:
-        async with pool.lease("host"):
+        async with lease(pool):
             waiting = asyncio.create_task(asked(pool))
             await asyncio.sleep(2 * STALL)
         with pytest.raises(Unavailable, match="ftp://host/a: 0 bytes"):
             await waiting
-        async with asyncio.timeout(10), pool.lease("host"):
+        async with asyncio.timeout(10), lease(pool):
             pass
 
 
@@ -80,7 +86,7 @@ async def test_who_has_a_place_is_lent_another_one_before_those_who_wait() -> No
             raise error
 
     async def asked(pool: Pool[str, Made]) -> None:
-        async with pool.lease("host"):
+        async with lease(pool):
             order.append("next")
 
     async with pool_of(1, made := []) as pool:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from funnel.core.value import Value
 from funnel.ports import Clock, Content, Object, Reading
 from funnel.storage.address import Address, address
 from funnel.storage.content import PART
-from funnel.storage.pool import Connection, Pool
+from funnel.storage.pool import Connection, Place, Pool
 from funnel.storage.unfinished import beside, is_unfinished, mark_of, taken_back
 
 log = logging.getLogger(__name__)
@@ -127,10 +127,7 @@ class FileServerStore(Generic[K, S]):
     ) -> AsyncGenerator[Reading]:
         del etag
         at = address(url)
-        async with (
-            self.pool.lease(self._login(at)) as session,
-            session.read(at, start, end) as reading,
-        ):
+        async with self._leased(at) as session, session.read(at, start, end) as reading:
             yield reading
 
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
@@ -145,37 +142,51 @@ class FileServerStore(Generic[K, S]):
         async with self.pool.place(self._login(at)) as connection:
 
             async def remove() -> None:
-                async with connection() as session:
+                async with _lent(connection, at) as session:
                     await session.remove(unfinished)
 
-            async with taken_back(at.url, remove), connection() as session:
+            async with taken_back(at.url, remove), _lent(connection, at) as session:
                 size = await session.store(unfinished, content)
                 await session.rename(unfinished, at, overwrite=overwrite)
         return Object(url, size)
 
     async def sweep(self, url: str, age: timedelta) -> int:
         """What has no time that can be known is only as old as nothing."""
-        at, mark = address(url), ""
-        if not at.path.endswith("/"):
-            mark = mark_of(at.path)
-            at = _above(at)
-        count, before = 0, self._now() - age
-        async for name, one in self._below(at):
-            if is_unfinished(one.name, mark):
-                file = _in(at, name)
-                modified = one.modified or (await self._stat(file)).modified
-                if not age or (modified and modified <= before):
-                    count += await self._removed(file)
+        at, count, before = address(url), 0, self._now() - age
+        async for file, one in self._unfinished(at):
+            modified = one.modified or (await self._stat(file)).modified
+            if not age or (modified and modified <= before):
+                count += await self._removed(file)
         return count
 
+    async def _unfinished(self, at: Address) -> AsyncIterator[tuple[Address, Entry]]:
+        """Those to this name; to all names below, for one that ends in a slash."""
+        if at.path.endswith("/"):
+            async for name, one in self._below(at):
+                if is_unfinished(one.name):
+                    yield _in(at, name), one
+            return
+        directory, mark = _above(at), mark_of(at.path)
+        for one in await self._entries(directory):
+            if not one.is_directory and is_unfinished(one.name, mark):
+                yield _in(directory, one.name), one
+
+    @asynccontextmanager
+    async def _leased(self, at: Address) -> AsyncGenerator[S]:
+        async with (
+            self.pool.place(self._login(at)) as connection,
+            _lent(connection, at) as session,
+        ):
+            yield session
+
     async def _stat(self, at: Address) -> Entry:
-        async with self.pool.lease(self._login(at)) as session:
+        async with self._leased(at) as session:
             return await session.stat(at)
 
     async def _removed(self, at: Address) -> bool:
         """By us; another one may have been faster."""
         try:
-            async with self.pool.lease(self._login(at)) as session:
+            async with self._leased(at) as session:
                 await session.remove(at)
         except NotFound:
             return False
@@ -206,7 +217,7 @@ class FileServerStore(Generic[K, S]):
                     waiting.append(f"{above}{one.name}/")
 
     async def _entries(self, at: Address) -> list[Entry]:
-        async with self.pool.lease(self._login(at)) as session:
+        async with self._leased(at) as session:
             try:
                 async with asyncio.timeout(LISTING):
                     found = await session.entries(at)
@@ -216,6 +227,17 @@ class FileServerStore(Generic[K, S]):
             if "/" in one.name:
                 raise FunnelError(f"{at.url} has a name that is a path: {one.name!r}")
         return [one for one in found if one.name not in {"", ".", ".."}]
+
+
+@asynccontextmanager
+async def _lent(connection: Place[S], at: Address) -> AsyncGenerator[S]:
+    """Who cannot log in is told for which file."""
+    async with AsyncExitStack() as stack:
+        try:
+            session = await stack.enter_async_context(connection())
+        except FunnelError as error:
+            raise type(error)(f"{at.url}: {error}") from error
+        yield session
 
 
 def _in(at: Address, name: str) -> Address:

@@ -58,16 +58,12 @@ class Pool(Generic[K, C]):
         self._closing = set[asyncio.Task[None]]()
 
     @asynccontextmanager
-    async def lease(self, to: K) -> AsyncGenerator[C]:
-        """
-        One for oneself. After an error it is closed, unless that is `harmless`.
-        """
-        async with self.place(to) as connection, connection() as found:
-            yield found
-
-    @asynccontextmanager
     async def place(self, to: K) -> AsyncGenerator[Place[C]]:
-        """For who needs another one after an error, and should not wait for it behind others."""
+        """
+        Room for a connection, and for another one after an error: nobody comes between.
+
+        After an error a connection is closed, unless that is `harmless`.
+        """
         line = self._lines.setdefault(to, _Line(self._most))
         line.users += 1
         try:

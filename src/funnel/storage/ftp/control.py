@@ -246,6 +246,7 @@ class Carrier:
         self.reader = reader
         self.writer = writer
         self.start = 0
+        self.taken = 0
 
     async def ended(self) -> bool:
         """Whether all was taken; the end comes a little after the last byte."""

@@ -79,7 +79,8 @@ class FTPSession:
             )
             with told(at.url, "read it to its end"):
                 ended = await self._control.finish_taken(carrier)
-            if carrier.start and not ended:
+            there = carrier.start + carrier.taken
+            if carrier.start and (not ended or there > found.size >= 0):
                 raise Changed(
                     f"{at.url} is longer than the server says it is, or does not go on from byte"
                     f" {carrier.start}, as it was asked to"
@@ -185,4 +186,5 @@ async def _pieces(carrier: Carrier, at: Address) -> AsyncIterator[bytes]:
             piece = await carrier.reader.read(PIECE)
         if not piece:
             return
+        carrier.taken += len(piece)
         yield piece

@@ -21,15 +21,10 @@ async def opened(
     given: tuple[Settings, Reach, Clock],
 ) -> AsyncGenerator[FileServerStore[Login, FTPSession]]:
     settings, reach, now = given
-    try:
-        tls = await asyncio.to_thread(ssl.create_default_context, cafile=settings.ca_file or None)
-    except OSError as error:
-        raise Invalid(f"FTPStorage.CAFile: cannot use {settings.ca_file}: {error}") from error
-    guard, seconds = Guard(reach), settings.timeout.total_seconds()
     store = FileServerStore(
         SCHEMES,
         lambda at: login(settings, at),
-        lambda login: _logged_in(guard, tls, seconds, login),
+        _Logins(settings, Guard(reach)).logged_in,
         now,
         settings.max_connections,
         conditional=False,
@@ -40,28 +35,45 @@ async def opened(
         await store.pool.close()
 
 
-async def _logged_in(guard: Guard, tls: ssl.SSLContext, seconds: float, login: Login) -> FTPSession:
-    """To the first of its addresses that answers; all of them must be such as may be reached."""
-    what = f"log in as {login.user} (see FTPStorage.User, .Password and .Hosts)"
-    last: FunnelError | None = None
-    for address in await _addresses(guard, login):
-        implicit = tls if login.tls and login.port == IMPLICIT else None
-        control = Control(address, seconds, implicit)
-        try:
-            with told(login.where, what, Denied):
-                await control.greeted(login.host, login.port)
-                if login.tls:
-                    await control.protected(tls)
-                await control.logged_in(login.user, login.password.reveal())
-        except BaseException as error:
-            control.close()
-            if not isinstance(error, Unavailable):
-                raise
-            await control.wait_closed()
-            last = error
-        else:
-            return FTPSession(control)
-    raise last or NotFound(f"{login.host} has no address")
+class _Logins:
+    def __init__(self, settings: Settings, guard: Guard) -> None:
+        self._ca_file = settings.ca_file
+        self._seconds = settings.timeout.total_seconds()
+        self._guard = guard
+        self._tls: ssl.SSLContext | None = None
+
+    async def logged_in(self, login: Login) -> FTPSession:
+        """At the first of its addresses that answers; all must be such as may be reached."""
+        what = f"log in as {login.user} (see FTPStorage.User, .Password and .Hosts)"
+        tls = await self._trusted() if login.tls else None
+        last: FunnelError | None = None
+        for address in await _addresses(self._guard, login):
+            control = Control(address, self._seconds, tls if login.port == IMPLICIT else None)
+            try:
+                with told(login.where, what, Denied):
+                    await control.greeted(login.host, login.port)
+                    if tls:
+                        await control.protected(tls)
+                    await control.logged_in(login.user, login.password.reveal())
+            except BaseException as error:
+                control.close()
+                if not isinstance(error, Unavailable):
+                    raise
+                await control.wait_closed()
+                last = error
+            else:
+                return FTPSession(control)
+        raise last or NotFound(f"{login.host} has no address")
+
+    async def _trusted(self) -> ssl.SSLContext:
+        """Read when it is first needed: that takes a while."""
+        if not self._tls:
+            make = ssl.create_default_context
+            try:
+                self._tls = await asyncio.to_thread(make, cafile=self._ca_file or None)
+            except OSError as error:
+                raise Invalid(f"FTPStorage.CAFile: cannot use {self._ca_file}: {error}") from error
+        return self._tls
 
 
 async def _addresses(guard: Guard, login: Login) -> list[str]:

@@ -34,7 +34,6 @@ FULL: Final = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 REFUSED: Final = (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists)
 """What is said, among else, where a name is taken."""
 FINAL: Final = (
-    asyncssh.SFTPBadMessage,
     asyncssh.SFTPFailure,
     asyncssh.SFTPFileAlreadyExists,
     asyncssh.SFTPFileIsADirectory,
