@@ -15,7 +15,7 @@ from funnel.net.web import Terms, Web
 
 async def trials(count: int, url: str) -> Counter[str]:
     found = Counter[str]()
-    async with Client(Guard(REACH), connect=5, silence=5) as client:
+    async with Client(Guard(REACH), connect=30, silence=30) as client:
         web = Web(client, REACH, lambda _: Terms())
         for _ in range(count):
             try:

@@ -4,7 +4,6 @@ import asyncio
 import re
 import socket
 import ssl
-from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -127,7 +126,7 @@ class Client:
         self._guard = guard
         self._connect = connect
         self._silence = silence
-        self._kept: defaultdict[Origin, list[Connection]] = defaultdict(list)
+        self._kept: dict[Origin, list[Connection]] = {}
         self._tls: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> Self:
@@ -137,10 +136,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        for connections in self._kept.values():
-            for one in connections:
-                self._leave(one)
-        self._kept.clear()
+        for origin, connections in [*self._kept.items()]:
+            for one in [*connections]:
+                self._forget(origin, one)
 
     @asynccontextmanager
     async def request(
@@ -180,26 +178,27 @@ class Client:
         return connection, await _exchanged(connection, request)
 
     def _taken(self, origin: Origin) -> Connection | None:
-        connections = self._kept.get(origin, [])
-        while connections:
-            one = connections.pop()
-            if one.idle:
-                one.idle.cancel()
+        while connections := self._kept.get(origin):
+            one = connections[-1]
+            self._let_go(origin, one)
             if one.is_open:
                 return one
         return None
 
     def _keep(self, origin: Origin, one: Connection) -> None:
         one.idle = asyncio.get_running_loop().call_later(KEEP, self._forget, origin, one)
-        self._kept[origin].append(one)
+        self._kept.setdefault(origin, []).append(one)
 
-    def _forget(self, origin: Origin, one: Connection) -> None:
-        self._kept[origin].remove(one)
-        self._leave(one)
-
-    def _leave(self, one: Connection) -> None:
+    def _let_go(self, origin: Origin, one: Connection) -> None:
         if one.idle:
             one.idle.cancel()
+        connections = self._kept[origin]
+        connections.remove(one)
+        if not connections:
+            del self._kept[origin]
+
+    def _forget(self, origin: Origin, one: Connection) -> None:
+        self._let_go(origin, one)
         one.abort()
 
     async def _connected(self, origin: Origin) -> Connection:

@@ -151,11 +151,13 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
         return stays
 
-    async def _send(self, body: memoryview, incoming: Incoming) -> None:
+    async def _send(self, body: memoryview, incoming: Incoming) -> bool:
+        """Whether all of it was wanted."""
         for at in range(0, len(body), SEND):
             if not await self._has_room(incoming):
-                return
+                return False
             self._transport.write(body[at : at + SEND])
+        return await self._has_room(incoming)
 
     async def _send_pieces(
         self, body: AsyncIterator[bytes | memoryview], incoming: Incoming, *, is_chunked: bool
@@ -165,11 +167,10 @@ class Connection(asyncio.BufferedProtocol):
                 continue
             if is_chunked:
                 self._transport.write(b"%x\r\n" % len(piece))
-            await self._send(memoryview(piece), incoming)
+            if not await self._send(memoryview(piece), incoming):
+                return
             if is_chunked:
                 self._transport.write(b"\r\n")
-            if not await self._has_room(incoming):
-                return
         if is_chunked:
             self._transport.write(b"0\r\n\r\n")
 
