@@ -162,25 +162,29 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._size = self._hosts = 0
 
     def on_url(self, url: bytes) -> None:
         self._url += url
+        self._size += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        self._headers.append((name, value))
+        self._size += len(name) + len(value)
+        self._hosts += name == b"host"
 
     def on_headers_complete(self) -> None:
         self._goes_on = True
         if self._parser.should_upgrade():
             return
         self._crowd.busy(self)
-        size = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
-        if size > self._crowd.limits.head:
+        if self._size > self._crowd.limits.head:
             raise _too_large(self._crowd.limits.head)
         if len(self._later) >= AHEAD:
             raise TooLarge(f"more than {AHEAD} requests were sent ahead of their answers")
-        hosts = sum(name == b"host" for name, _ in self._headers)
-        if hosts != 1 and (hosts or self._parser.get_http_version() != "1.0"):
+        version = self._parser.get_http_version()
+        if self._hosts != 1 and (self._hosts or version != "1.0"):
             raise Invalid("a request has one Host, and says which")
         url = httptools.parse_url(self._url)
         path = (url.path or b"").decode("ascii")
@@ -194,11 +198,9 @@ class Connection(asyncio.Protocol):
         # What comes after the body is no part of them.
         self._headers = []
         request.peer = self._peer
-        request.version = self._parser.get_http_version()
+        request.version = version
         request.stays = self._parser.should_keep_alive() and self._has_place
-        request.expects = (
-            request.version != "1.0" and request.header(b"expect").lower() == "100-continue"
-        )
+        request.expects = version != "1.0" and request.header(b"expect").lower() == "100-continue"
         if self._request is None and self._stuck_since is None:
             self._begin(request)
         else:

@@ -36,7 +36,7 @@ class Request:
             "size",
         ),
         *("stays", "task_id", "version", "waited", "wanted", "_fault", "_is_gone", "_news"),
-        "_pieces",
+        *("_first", "_pieces"),
     )
 
     def __init__(
@@ -51,6 +51,7 @@ class Request:
         self.path = path
         self.query = query
         self.headers = headers
+        self._first = dict(reversed(headers))
         self.version = "1.1"
         """Of HTTP."""
         self.stays = True
@@ -82,9 +83,11 @@ class Request:
 
     def header(self, name: bytes) -> str:
         """Its first value; empty where it was not sent."""
-        return next(iter(self.values(name)), "")
+        return self._first[name].decode("latin-1") if name in self._first else ""
 
     def values(self, name: bytes) -> list[str]:
+        if name not in self._first:
+            return []
         return [value.decode("latin-1") for known, value in self.headers if known == name]
 
     def feed(self, piece: bytes) -> None:
@@ -119,6 +122,10 @@ class Request:
                 raise self._fault
             self.wanted()
             await self._wait()
+        return self.take()
+
+    def take(self) -> bytes:
+        """What has come of the body since."""
         found, self._pieces, self.size = b"".join(self._pieces), [], 0
         return found
 

@@ -56,7 +56,13 @@ def hidden(url: str) -> str:
     return f"{scheme}://{user.partition(':')[0]}{at}{name}{slash}{path}{asked}{query}"
 
 
+NOTHING: Final = Secrets()
+
+
 def secrets_of(spec: Spec) -> Secrets:
+    together = "".join([*(one.url for one in spec.inputs), *(one.url for one in spec.outputs)])
+    if "@" not in together and "?" not in together:
+        return NOTHING
     return Secrets(
         inputs=_telling(one.url for one in spec.inputs),
         outputs=_telling(one.url for one in spec.outputs),

@@ -12,12 +12,11 @@ from funnel.ports import Clock
 
 def ids(now: Clock) -> Callable[[], TaskId]:
     """A source of ids that no other source, here or on another machine, will give out."""
-    machine, counter = secrets.randbits(24), count(secrets.randbits(24))
+    machine, process = secrets.randbits(24), os.getpid()
+    counter = count(secrets.randbits(24))
 
     def new_id() -> TaskId:
         seconds = int(now().timestamp())
-        return TaskId(
-            xid(seconds=seconds, machine=machine, process=os.getpid(), count=next(counter))
-        )
+        return TaskId(xid(seconds=seconds, machine=machine, process=process, count=next(counter)))
 
     return new_id

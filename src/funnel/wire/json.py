@@ -78,11 +78,9 @@ def _parsed(body: bytes) -> Any:
 
 def _has_our_names(given: Mapping[str, Any]) -> bool:
     """Of what has been converted: all else is dropped there."""
-    return (
-        _SPEC.issuperset(given)
-        and _RESOURCES.issuperset(given.get("resources", ()))
-        and all(all(map(known.issuperset, given.get(name, ()))) for name, known in _LISTS)
-    )
+    if not (_SPEC.issuperset(given) and _RESOURCES.issuperset(given.get("resources", ()))):
+        return False
+    return all(known.issuperset(one) for name, known in _LISTS for one in given.get(name, ()))
 
 
 def _marked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
