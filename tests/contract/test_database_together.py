@@ -137,6 +137,29 @@ async def test_a_key_that_is_used_twice_at_once_makes_one_task(database: SqliteD
     assert await database.create(again, key="k") == one.task_id
 
 
+async def test_what_is_on_disk_is_claimed_as_it_is_before_anybody_is_told(
+    database: SqliteDatabase,
+) -> None:
+    one = created()
+    making = asyncio.ensure_future(database.create(one))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    # Claiming lets nobody else have a turn, so that the loop does not hear of the commit.
+    while not (claims := await database.claim("local", limit=10, lease=LEASE)):
+        pass
+    assert [claim.spec for claim in claims] == [one.spec]
+    assert claims[0].spec is one.spec
+    assert await making == one.task_id
+
+
+async def test_what_has_moved_on_is_read_when_it_is_claimed(database: SqliteDatabase) -> None:
+    one = created()
+    await database.create(one)
+    await database.append(batch(moved(one.task_id, State.CANCELED)))
+    claims = await database.claim("local", limit=10, lease=LEASE)
+    assert [claim.progress.state for claim in claims if claim.progress] == [State.CANCELED]
+
+
 async def test_who_has_moved_on_is_heard_and_others_are_accepted(database: SqliteDatabase) -> None:
     staying, canceled = created(), created()
     await asyncio.gather(database.create(staying), database.create(canceled))

@@ -16,9 +16,7 @@ from funnel.database.packed import read_spec
 from funnel.database.rows import WORK, as_text
 from funnel.database.sql import statements
 
-_Due: TypeAlias = tuple[int, bytes, int, bytes | None]
-Seen: TypeAlias = tuple[int, bytes]
-"""The number of a task, and its progress as it was stored when work for it was claimed."""
+_Due: TypeAlias = tuple[int, bytes]
 
 SQL = statements("sqlite.sql")
 MOST_FRESH: Final = 512
@@ -31,7 +29,7 @@ LARGE: Final = 4096
 class _Held:
     tries: int
     until: float
-    seen: Seen | None = None
+    seen: str | None = None
 
 
 class Fresh(Value):
@@ -52,17 +50,35 @@ class Claims:
 
     def __init__(self) -> None:
         self._known: dict[int, _Held] = {}
+        self._coming: dict[TaskId, Fresh] = {}
+        """On their way to the disk."""
         self._fresh: dict[TaskId, Fresh] = {}
         self.unreadable = list[int]()
         """Work that was claimed, and could not be read."""
 
     def expect(self, fresh: Fresh) -> None:
-        """Work for this task was stored just now, and need not be read again when it is claimed."""
-        if len(fresh.body) > LARGE:
-            return
-        if len(self._fresh) >= MOST_FRESH:
-            del self._fresh[next(iter(self._fresh))]
-        self._fresh[fresh.progress.task_id] = fresh
+        """It is about to be stored, and need not be read again when its work is claimed."""
+        if len(fresh.body) <= LARGE:
+            self._coming[fresh.progress.task_id] = fresh
+
+    def expect_no_more(self, task_id: TaskId) -> None:
+        """It is stored, or never will be."""
+        self._coming.pop(task_id, None)
+
+    def stored(self, tasks: Sequence[TaskId]) -> None:
+        """
+        A commit was about them. For those that we expect it was their first.
+
+        Others have moved on since they were created, and are read when their work is claimed.
+        """
+        for task_id in tasks:
+            fresh = self._coming.pop(task_id, None)
+            if fresh is None:
+                self._fresh.pop(task_id, None)
+                continue
+            if len(self._fresh) >= MOST_FRESH:
+                del self._fresh[next(iter(self._fresh))]
+            self._fresh[task_id] = fresh
 
     def take(
         self, db: sqlite3.Connection, queue: str, limit: int, lease: float, now: float
@@ -80,8 +96,12 @@ class Claims:
         if held is None or held.tries != claim.tries:
             raise Fenced("somebody else has claimed this work")
 
-    def seen(self, claim: Claim) -> Seen | None:
-        """None where its task was gone, or the claim is not the newest."""
+    def seen(self, claim: Claim) -> str | None:
+        """
+        The progress of its task, as it was stored when the work was claimed.
+
+        None where the task was gone, or the claim is not the newest.
+        """
         held = self._known.get(claim.id)
         return held.seen if held and held.tries == claim.tries else None
 
@@ -101,30 +121,29 @@ class Claims:
 
     def _claimed(self, db: sqlite3.Connection, row: _Due, until: float) -> Claim | None:
         """None for what cannot be read, so that the rest is done."""
-        number, text, n, stored = row
+        number, text = row
         held = self._known.setdefault(number, _Held(0, 0.0))
         held.tries, held.until = held.tries + 1, until
-        held.seen = (n, stored) if stored else None
         try:
             work = WORK.decode(text)
-            progress, spec = self._task(db, work, held.seen)
+            held.seen, progress, spec = self._task(db, work)
         except UNREADABLE:
             self.unreadable.append(number)
             return None
         return Claim(id=number, tries=held.tries, work=work, progress=progress, spec=spec)
 
     def _task(
-        self, db: sqlite3.Connection, work: Work, seen: Seen | None
-    ) -> tuple[Progress | None, Spec | None]:
-        """How far it has come, and for a `Submit` what it asks for."""
-        if seen is None:
-            return None, None
-        n, stored = seen
-        fresh = self._fresh.pop(work.task_id, None)
-        if fresh and fresh.stored.encode() == stored:
-            return fresh.progress, fresh.spec
+        self, db: sqlite3.Connection, work: Work
+    ) -> tuple[str | None, Progress | None, Spec | None]:
+        """How far it has come, as it is stored, too, and for a `Submit` what it asks for."""
+        # Work that is there was stored, even where nobody has told us yet.
+        fresh = self._coming.pop(work.task_id, None) or self._fresh.pop(work.task_id, None)
+        if fresh:
+            return fresh.stored, fresh.progress, fresh.spec
+        row = db.execute(SQL["claimed"], (work.task_id,)).fetchone()
+        if row is None:
+            return None, None, None
+        n, stored = row
         progress = read_progress(stored)
-        if not isinstance(work, Submit):
-            return progress, None
-        row = db.execute(SQL["first"], (n,)).fetchone()
-        return progress, read_spec(row[0]) if row else None
+        first = db.execute(SQL["first"], (n,)).fetchone() if isinstance(work, Submit) else None
+        return stored.decode(), progress, read_spec(first[0]) if first else None

@@ -38,7 +38,6 @@ def arrival(new: New, fresh: Fresh, now: float) -> Bulk | None:
         return None
     (work,) = caused(None, after)
     row = (
-        0,
         created.task_id,
         created.owner,
         created.queue,
@@ -82,15 +81,13 @@ def _acceptance(one: Done, claims: Claims) -> Cells | None:
     row = pack(after.version, news)
     if row is None or after.state is not before.state or any(caused(before, after)):
         return None
-    n, stored = seen
     return (
-        n,
         after.task_id,
         None,
         None,
         after.state.value,
         None,
-        stored.decode(),
+        seen,
         pack_progress(after),
         after.version,
         row.body,

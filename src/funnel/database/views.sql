@@ -1,12 +1,15 @@
 -- Made for the connection that writes: who inserts into this view makes or changes all the rows
 -- that a task needs, so that many tasks are one statement. Where anything is not as expected the
--- statement fails as a whole. `n` is 0 for a new task; a row of nothing but NULL does nothing.
+-- statement fails as a whole. A new task has no progress before; a row of nothing but NULL does
+-- nothing.
 CREATE TEMP VIEW deed (
-  n, id, owner, queue, state, name, before, progress, seq, body, tags, work, key, at, forget
+  id, owner, queue, state, name, before, progress, seq, body, tags, work, key, at, forget
 ) AS
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL;
 
-CREATE TEMP TRIGGER arrive INSTEAD OF INSERT ON deed WHEN new.n = 0 BEGIN
+CREATE TEMP TRIGGER arrive INSTEAD OF INSERT ON deed
+WHEN new.id IS NOT NULL AND new.before IS NULL
+BEGIN
   INSERT INTO task (id, owner, queue, state, active, name, progress)
   VALUES (new.id, new.owner, new.queue, new.state, 0, new.name, new.progress);
   -- The next two have no rowid, so that the last one is still that of the task.
@@ -21,15 +24,17 @@ CREATE TEMP TRIGGER arrive INSTEAD OF INSERT ON deed WHEN new.n = 0 BEGIN
   );
 END;
 
-CREATE TEMP TRIGGER accept INSTEAD OF INSERT ON deed WHEN new.n > 0 BEGIN
+CREATE TEMP TRIGGER accept INSTEAD OF INSERT ON deed WHEN new.before IS NOT NULL BEGIN
+  INSERT INTO event (n, seq, body) SELECT n, new.seq, new.body FROM task
+  WHERE id = new.id AND state = new.state AND progress = new.before;
   SELECT raise(ABORT, 'its task has moved on, or somebody else has done this work')
-  WHERE NOT EXISTS (
-      SELECT 1 FROM task
-      WHERE n = new.n AND id = new.id AND state = new.state AND progress = new.before
+  WHERE changes() = 0
+    OR EXISTS (
+      SELECT 1 FROM event
+      WHERE n = (SELECT n FROM event WHERE position = last_insert_rowid()) AND seq > new.seq
     )
-    OR EXISTS (SELECT 1 FROM event WHERE n = new.n AND seq >= new.seq)
     OR NOT EXISTS (SELECT 1 FROM outbox WHERE id = new.work);
-  UPDATE task SET progress = new.progress, active = 1 WHERE n = new.n;
-  INSERT INTO event (n, seq, body) VALUES (new.n, new.seq, new.body);
+  UPDATE task SET progress = new.progress, active = 1
+  WHERE n = (SELECT n FROM event WHERE position = last_insert_rowid());
   DELETE FROM outbox WHERE id = new.work;
 END;
