@@ -428,7 +428,8 @@ async def test_a_name_that_leaves_no_room_for_segments_is_refused(storage: Stora
     ("settings", "said"),
     [
         ({"auth_url": "keystone:5000"}, "AuthURL"),
-        ({"storage_url": "keystone:5000"}, "StorageURL"),
+        ({"auth_url": "http://keystone:port"}, "AuthURL"),
+        ({"storage_url": "https:///v1/AUTH_test"}, "StorageURL"),
         ({"interface": "outside"}, "Interface"),
         ({"auth_version": "4"}, "AuthVersion"),
         ({"ca_file": "/none"}, "CAFile"),

@@ -5,8 +5,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Final
 
-import aiohttp
-
+from funnel.net.client import Client
 from funnel.storage.swift.identity import Login, Pass
 from funnel.storage.swift.settings import SwiftSettings
 
@@ -26,10 +25,8 @@ class _Held:
 class Account:
     """One login at a time, and all wait for it."""
 
-    def __init__(
-        self, web: aiohttp.ClientSession, settings: SwiftSettings, tls: ssl.SSLContext | None
-    ) -> None:
-        self._web = web
+    def __init__(self, client: Client, settings: SwiftSettings, tls: ssl.SSLContext | None) -> None:
+        self._client = client
         self._settings = settings
         self._tls = tls
         self._lock = asyncio.Lock()
@@ -40,7 +37,7 @@ class Account:
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if self._held is None or self._held.until <= now:
-                found = await Login(self._web, self._settings, self._tls, url).done()
+                found = await Login(self._client, self._settings, self._tls, url).done()
                 lasting = max(found.lasting - NEARLY, found.lasting / 2, LEAST)
                 self._held = _Held(found, now + lasting)
             return self._held.found

@@ -1,22 +1,21 @@
 """Requests to Swift, one try each."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Final
-
-import aiohttp
-from yarl import URL
 
 from funnel.core.error import FunnelError, NoSpace, Unavailable
 from funnel.core.url import redacted
+from funnel.net.client import Answer, Client, place_of
 from funnel.storage.swift.account import Account
 from funnel.storage.swift.identity import Pass
 from funnel.storage.web import heard, refusal
 
-BRIEF: Final = aiohttp.ClientTimeout(total=60.0, sock_connect=30.0)
+BRIEF: Final = 60.0
+"""Seconds for an answer without content of a file."""
 KIND: Final = "application/octet-stream"
 FINE: Final = frozenset({200, 201, 202, 204, 206})
 CHECK: Final = "check what this user may do with the container"
@@ -40,15 +39,13 @@ class Call:
 
 
 class Door:
-    def __init__(
-        self, web: aiohttp.ClientSession, account: Account, tls: ssl.SSLContext | None
-    ) -> None:
-        self._web = web
+    def __init__(self, client: Client, account: Account, tls: ssl.SSLContext | None) -> None:
+        self._client = client
         self._account = account
         self._tls = tls
 
     @asynccontextmanager
-    async def ask(self, call: Call) -> AsyncGenerator[aiohttp.ClientResponse]:
+    async def ask(self, call: Call) -> AsyncGenerator[Answer]:
         """Raises what the answer means, where it is not fine."""
         async with AsyncExitStack() as stack:
             yield await self._answer(call, stack)
@@ -84,12 +81,11 @@ class Door:
         if found != etag:
             raise Unavailable(f"{redacted(url)}: {etag} was sent, and {found!r} is stored")
 
-    async def _answer(self, call: Call, stack: AsyncExitStack) -> aiohttp.ClientResponse:
+    async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         """A token that is refused may have expired or been taken back; then there is a new one."""
         found = await self._account.current(call.url)
         answer = await self._sent(call, found, stack)
         if answer.status == 401:
-            answer.release()
             self._account.forget(found)
             answer = await self._sent(call, await self._account.current(call.url), stack)
         if answer.status in call.fine:
@@ -98,16 +94,10 @@ class Door:
         kind = KINDS.get(answer.status)
         raise kind(str(error)) if kind else error
 
-    async def _sent(self, call: Call, found: Pass, stack: AsyncExitStack) -> aiohttp.ClientResponse:
+    async def _sent(self, call: Call, found: Pass, stack: AsyncExitStack) -> Answer:
+        origin, target = place_of(f"{found.root}{call.path}", self._tls)
+        headers = {**call.headers, "X-Auth-Token": found.token.reveal()}
+        asking = self._client.request(call.method, origin, target, headers, call.body)
         with heard(call.url, call.deed, "look at Swift.CAFile"):
-            return await stack.enter_async_context(
-                self._web.request(
-                    call.method,
-                    URL(f"{found.root}{call.path}", encoded=True),
-                    headers={**call.headers, "X-Auth-Token": found.token.reveal()},
-                    data=None if call.body is None else BytesIO(call.body),
-                    allow_redirects=False,
-                    timeout=BRIEF if call.brief else self._web.timeout,
-                    ssl=self._tls or True,
-                )
-            )
+            async with asyncio.timeout(BRIEF if call.brief else None):
+                return await stack.enter_async_context(asking)

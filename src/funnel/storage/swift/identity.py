@@ -8,20 +8,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-import aiohttp
 from msgspec import DecodeError, ValidationError, json
 
 from funnel.core.error import Denied, Invalid, Unavailable
 from funnel.core.secret import Secret
 from funnel.core.url import redacted
 from funnel.core.value import Value
+from funnel.net.client import Client, place_of
 from funnel.net.clock import now
 from funnel.storage.swift.settings import SwiftSettings
 from funnel.storage.web import heard, refusal
 
 T = TypeVar("T")
 
-TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)
+TIMEOUT: Final = 30.0
+"""Seconds for a login."""
 KIND: Final = "object-store"
 DAY: Final = 86_400.0
 """Seconds that a token lasts which does not say."""
@@ -101,12 +102,12 @@ class Login:
 
     def __init__(
         self,
-        web: aiohttp.ClientSession,
+        client: Client,
         settings: SwiftSettings,
         tls: ssl.SSLContext | None,
         url: str,
     ) -> None:
-        self._web = web
+        self._client = client
         self._settings = settings
         self._tls = tls
         self._url = url
@@ -216,16 +217,9 @@ class Login:
     async def _asked(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> _Answer:
+        asking = self._client.request(method, *place_of(url, self._tls), headers, body)
         with heard(self._url, self._deed, "look at Swift.CAFile"):
-            async with self._web.request(
-                method,
-                url,
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                timeout=TIMEOUT,
-                ssl=self._tls or True,
-            ) as answer:
+            async with asyncio.timeout(TIMEOUT), asking as answer:
                 if answer.status not in {200, 201, 203, 204}:
                     raise await refusal(answer, self._url, self._deed, CHECK)
                 return _Answer(headers=answer.headers, body=await answer.read())

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from funnel.core.error import Invalid
+from funnel.net.client import Client
 from funnel.net.clock import now
-from funnel.net.session import session
 from funnel.storage.swift.account import Account
 from funnel.storage.swift.door import Door
 from funnel.storage.swift.settings import SwiftSettings, filled
@@ -20,8 +20,8 @@ async def opened(settings: SwiftSettings) -> AsyncGenerator[SwiftStore]:
     """Raises `Invalid` for settings that are of no use."""
     settings = filled(settings, os.environ)
     tls = await asyncio.to_thread(_tls, settings.ca_file)
-    async with session() as web:
-        yield SwiftStore(Door(web, Account(web, settings, tls), tls), now)
+    async with Client() as client:
+        yield SwiftStore(Door(client, Account(client, settings, tls), tls), now)
 
 
 def _tls(file: str) -> ssl.SSLContext | None:

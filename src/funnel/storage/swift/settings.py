@@ -3,11 +3,13 @@
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from funnel.core.error import Invalid
 from funnel.core.secret import Secret
+from funnel.core.url import redacted
 from funnel.core.value import Value
 
 VARIABLES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -113,9 +115,17 @@ def filled(settings: SwiftSettings, environment: Mapping[str, str]) -> SwiftSett
 
 def _check(settings: SwiftSettings) -> None:
     for name, url in (("AuthURL", settings.auth_url), ("StorageURL", settings.storage_url)):
-        if url and not url.startswith(("http://", "https://")):
-            raise Invalid(f"Swift.{name}: {url} is neither http:// nor https://")
+        if url and not _is_web(url):
+            raise Invalid(f"Swift.{name}: {redacted(url)} is no URL of http:// or https://")
     if not settings.auth_url:
         raise Invalid("Swift.AuthURL is missing: name where to log in, there or in OS_AUTH_URL")
     if settings.interface.removesuffix("URL") not in INTERFACES | {""}:
         raise Invalid(f"Swift.Interface is {settings.interface!r}; say public, internal or admin")
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
