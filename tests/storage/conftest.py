@@ -8,13 +8,21 @@ from gcs_server import gcs
 from keystone_server import cloud
 from s3_identity import around, session, time
 from s3_server import s3
+from sftp_server import sftp_server
 from stores import Server, running
 from swift_server import swift_server
 
-__all__ = ["around", "azure", "cloud", "gcs", "s3", "session", "swift_server", "time"]
+__all__ = ["around", "azure", "cloud", "gcs", "s3", "session", "sftp_server", "swift_server"]
+__all__ += ["time"]
 
 
 @pytest.fixture(scope="session")
 def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running("http", tmp_path_factory.mktemp("http")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ftp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running("ftp", tmp_path_factory.mktemp("ftp")) as server:
         yield server

@@ -5,12 +5,12 @@ import socket
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Final, TypeAlias
 
 from aiohttp import ClientSession, web
+from faults import BODIES, READING, WRITING, Choose, Fault, Must
 from yarl import URL
 
 HOP: Final = frozenset({"transfer-encoding", "connection", "content-length", "date", "server"})
@@ -73,11 +73,11 @@ Strike: TypeAlias = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 
 class FaultyLine:
-    """`strikes` says what is done with which request, counted from 0; the others pass."""
+    """Answers `faults.Line`."""
 
-    def __init__(self, server: str, strike: Callable[[int, web.Request], Strike | None]) -> None:
+    def __init__(self, server: str, choose: Choose) -> None:
         self._server = f"http://{server}"
-        self._strike = strike
+        self._choose = choose
         self._count = 0
         self.busy = 0
         self.address = ""
@@ -122,11 +122,12 @@ class FaultyLine:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         number, self._count = self._count, self._count + 1
-        self.asked.append(f"{request.method} {request.path_qs}")
+        asked = f"{request.method} {request.path_qs}"
+        self.asked.append(asked)
         self.busy += 1
         try:
             exchange = Exchange(request, await request.read(), self)
-            strike = self._strike(number, request)
+            strike: Strike | None = self._choose(number, asked)
             self.struck += strike is not None
             return await (strike or passed)(exchange)
         finally:
@@ -251,34 +252,6 @@ async def other_document(exchange: Exchange) -> web.StreamResponse:
     await exchange.forward()
     return web.Response(status=200, body=b"<html><p>Welcome to the network</p></html>")
 
-
-class Must(Enum):
-    """What an operation has to make of a fault, once that passes."""
-
-    SUCCEED = auto()
-    MAY_FAIL = auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """
-    `once` is what must come of it when it happens one time; `ops` are those that it means.
-
-    `summed` is only seen where the store tells checksums of what it sends, and `checked` where
-    it looks at those of what comes.
-    """
-
-    strike: Strike
-    once: Must = Must.SUCCEED
-    ops: frozenset[str] = field(default_factory=frozenset[str])
-    always: bool = True
-    summed: bool = False
-    checked: bool = False
-
-
-READING: Final = frozenset({"get small", "get large"})
-WRITING: Final = frozenset({"put small", "put large"})
-BODIES: Final = READING | {"list"}
 
 FAULTS: Final[Mapping[str, Fault]] = {
     "500": Fault(strike=refused(500, b"InternalError")),

@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 from azure_server import KEY, blobs
+from faulty import FAULTS, FaultyLine
+from faultyftp import FTP_FAULTS, FaultyFtpLine
+from faultysftp import SFTP_FAULTS, FaultySftpLine
+from files import opened as storage_of
 from gcs_server import google
 from s3_server import USERS, generic
+from sftp_server import USER
 from stores import Server
 from swift_server import login
 from swift_server import opened as swift
@@ -20,10 +25,20 @@ from weather import HIDING, Family, judged, shrink
 from webs import web_storage
 
 from funnel.core.secret import Secret
+from funnel.storage.ftp.settings import Account
+from funnel.storage.ftp.settings import Settings as FTPSettings
 from funnel.storage.remote import RemoteStorage
 from funnel.storage.s3.settings import Entry
+from funnel.storage.sftp.settings import Settings as SFTPSettings
 
+FTP = FTPSettings(
+    timeout=timedelta(seconds=2),
+    hosts=(Account(host="127.0.0.1", user="tester", password=Secret("testing")),),
+)
 SECRET = Secret(USERS["tester"])
+
+TORN = pytest.mark.filterwarnings("ignore::ResourceWarning")
+"""Some of what a line has torn is closed with the loop."""
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -48,6 +63,8 @@ def parametrized(**least: int) -> pytest.MarkDecorator:
 async def test_web_servers(web_server: Server, tmp_path: Path, op: str, least: int) -> None:
     family = Family(
         server=web_server.address,
+        line=FaultyLine,
+        faults=FAULTS,
         url=lambda address, name: f"http://{address}/upload/{name}",
         opened=lambda _: web_storage(uploads=True),
         summed=False,
@@ -67,6 +84,8 @@ async def test_s3(s3: Server, tmp_path: Path, op: str, least: int) -> None:
 
     family = Family(
         server=s3.address,
+        line=FaultyLine,
+        faults=FAULTS,
         url=lambda _, name: f"s3://tests/{name}",
         opened=opened,
         part=5 << 20,
@@ -88,6 +107,8 @@ async def test_google_storage(gcs: Server, tmp_path: Path, op: str, least: int) 
 
     family = Family(
         server=gcs.address,
+        line=FaultyLine,
+        faults=FAULTS,
         url=lambda _, name: f"gs://tests/{name}",
         opened=opened,
         # It does not look which bytes a chunk says to be.
@@ -108,6 +129,8 @@ async def test_swift(swift_server: Server, tmp_path: Path, op: str, least: int) 
 
     family = Family(
         server=swift_server.address,
+        line=FaultyLine,
+        faults=FAULTS,
         url=lambda _, name: f"swift://tests/{name}",
         opened=opened,
         part=1 << 19,
@@ -133,8 +156,81 @@ async def test_azure(azure: Server, tmp_path: Path, op: str, least: int) -> None
 
     family = Family(
         server=azure.address,
+        line=FaultyLine,
+        faults=FAULTS,
         url=lambda _, name: f"az://tests/{name}",
         opened=opened,
         abreast=6,
     )
     await check(family, op, tmp_path, least)
+
+
+@TORN
+@parametrized(stat=150, list=60, get_small=90, get_large=90, put_small=120, put_large=150)
+async def test_ftp(ftp_server: Server, tmp_path: Path, op: str, least: int) -> None:
+    @asynccontextmanager
+    async def opened(_: str) -> AsyncGenerator[RemoteStorage]:
+        async with storage_of("ftp", FTP) as one:
+            assert isinstance(one, RemoteStorage)
+            yield one
+
+    family = Family(
+        server=ftp_server.address,
+        line=FaultyFtpLine,
+        faults=FTP_FAULTS,
+        by_verb=True,
+        stall=4.0,
+        worth=10_000,
+        hiding=frozenset(),
+        login=frozenset({"CONNECT", "USER", "PASS", "TYPE", "FEAT", "OPTS"}),
+        url=lambda address, name: f"ftp://{address}/{name}",
+        opened=opened,
+        summed=False,
+        left=lambda storage, url: storage.sweep(url, timedelta(0)),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("funnel.storage.ftp.control.KEPT", 2.0)
+        patch.setattr("funnel.storage.fileserver.LISTING", 3.0)
+        await check(family, op, tmp_path, least)
+
+
+@TORN
+@parametrized(stat=20, list=40, get_small=40)
+async def test_sftp(sftp_server: Server, tmp_path: Path, op: str, least: int) -> None:
+    data = sftp_server.home / "data"
+    public = (data / "host.pub").read_text()
+
+    @asynccontextmanager
+    async def opened(address: str) -> AsyncGenerator[RemoteStorage]:
+        host, _, port = address.partition(":")
+        known = tmp_path / address
+        known.write_text(f"[{host}]:{port} {public}")
+        settings = SFTPSettings(
+            timeout=timedelta(seconds=3),
+            user=USER,
+            key_file=str(data / "client"),
+            known_hosts_file=str(known),
+        )
+        async with storage_of("sftp", settings) as one:
+            assert isinstance(one, RemoteStorage)
+            yield one
+
+    family = Family(
+        server=sftp_server.address,
+        line=lambda _, choose: FaultySftpLine(data / "host", USER, choose),
+        faults=SFTP_FAULTS,
+        by_verb=True,
+        stall=4.0,
+        worth=10_000,
+        hiding=frozenset(),
+        abreast=8,
+        login=frozenset({"INIT", "limits"}),
+        url=lambda address, name: f"sftp://{address}{data}/files/{name}",
+        opened=opened,
+        summed=False,
+        left=lambda storage, url: storage.sweep(url, timedelta(0)),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("funnel.storage.sftp.session.CLOSING", 3.0)
+        patch.setattr("funnel.storage.fileserver.LISTING", 3.0)
+        await check(family, op, tmp_path, least)

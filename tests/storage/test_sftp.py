@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Iterator
 from datetime import timedelta
 from io import BytesIO
@@ -16,7 +15,8 @@ from files import Hearing, cut, opened, there
 from fileservers import FileServerSuite
 from msgspec.structs import replace
 from proxy import Proxy
-from stores import Server, running
+from sftp_server import USER
+from stores import Server
 
 from funnel.core.error import Denied, Invalid, NotFound
 from funnel.core.secret import Secret
@@ -26,18 +26,12 @@ from funnel.testing.build import new_id
 
 pytestmark = [pytest.mark.xdist_group("sftp"), pytest.mark.timeout(120)]
 
-USER = "funnel-sftp"
 SHORT = timedelta(milliseconds=300)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    """In a folder that its user can see."""
-    with tempfile.TemporaryDirectory() as name:
-        home = Path(name)
-        home.chmod(0o755)
-        with running("sftp", home) as found:
-            yield found
+@pytest.fixture
+def server(sftp_server: Server) -> Server:
+    return sftp_server
 
 
 @pytest.fixture

@@ -2,15 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import pytest
 from aiohttp import web
+from faults import Choose
 from faulty import Exchange, FaultyLine, Strike, passed, refused
 from msgspec import json
 from stores import Server
@@ -34,8 +35,6 @@ from funnel.storage.swift import upload
 from funnel.storage.swift.segments import Old, Segments
 from funnel.storage.swift.settings import SwiftSettings, filled
 from funnel.testing.build import new_id
-
-Choice: TypeAlias = Callable[[int, web.Request], Strike | None]
 
 LARGE: Final = os.urandom(5 * PART + 7)
 LOGIN: Final = "GET /auth/v1.0"
@@ -281,11 +280,11 @@ async def test_segments_have_the_rights_of_what_they_are_of(
         assert await content(guest, f"swift://{name}/b", tmp_path) == LARGE[1:]
 
 
-def always(strike: Strike, method: str, ending: str = "") -> Choice:
+def always(strike: Strike, method: str, ending: str = "") -> Choose:
     """For requests that are so."""
 
-    def chosen(_: int, request: web.Request) -> Strike | None:
-        is_meant = request.method == method and request.path_qs.endswith(ending)
+    def chosen(_: int, asked: str) -> Strike | None:
+        is_meant = asked.startswith(f"{method} ") and asked.endswith(ending)
         return strike if is_meant else None
 
     return chosen
@@ -293,7 +292,7 @@ def always(strike: Strike, method: str, ending: str = "") -> Choice:
 
 @asynccontextmanager
 async def through(
-    server: Server, choice: Choice, **settings: Any
+    server: Server, choice: Choose, **settings: Any
 ) -> AsyncGenerator[tuple[Storage, FaultyLine]]:
     line = FaultyLine(server.address, choice)
     async with line.running(), opened(login(line.address), **settings) as storage:

@@ -6,11 +6,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
-from aiohttp import web
-from faulty import FAULTS, WRITING, FaultyLine, Must, Strike
+from faults import WRITING, Choose, Fault, Line, Must
 
 from funnel.core.error import FunnelError, NotFound
 from funnel.ports import Storage
@@ -22,7 +21,7 @@ from funnel.testing.build import new_id
 CALM: Final = Patience(tries=20, first=0.01, longest=0.1, stall=30.0)
 """For what only prepares a case."""
 QUICK: Final = Patience(tries=3, first=0.01, longest=0.05, stall=1.0, worth=100)
-DEADLINE: Final = 40.0
+DEADLINE: Final = 60.0
 """Seconds of a case, on a machine that does much else."""
 ABREAST: Final = 24
 SMALL: Final = b"small but not nothing\n" * 50
@@ -31,7 +30,8 @@ LARGE: Final = bytes(range(251)) * 4_000
 PART: Final = 1 << 18
 """Bytes of a part, where the store takes as few as that."""
 PARTED: Final = (
-    *("content", "remote", "parts", "s3.store", "s3.upload", "google.store", "google.upload"),
+    *("content", "remote", "parts", "fileserver"),
+    *("s3.store", "s3.upload", "google.store", "google.upload"),
     *("swift.store", "swift.upload"),
     *("azure.store", "azure.upload"),
 )
@@ -42,13 +42,14 @@ MOST: Final = 4
 HIDING: Final = frozenset(
     {"answer lost", "silent after", "empty answer", "nonsense", "other document", "sent twice"}
 )
-"""Nobody can take back what he does not know of; a later sweep does."""
+"""By HTTP nobody can take back what he does not know of; a later sweep does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """
-    A kind of store, whose real `server` has that address; `opened` is a storage for another.
+    A kind of store, whose real `server` has that address; `opened` is a storage for another, and
+    `line` leads to it, with these `faults`.
 
     `url` is that of a name there. `left` says how many uploads to a URL have no end; `summed`,
     whether the store tells checksums of what it sends, and `checked`, whether what comes is the
@@ -56,6 +57,8 @@ class Family:
     """
 
     server: str
+    line: Callable[[str, Choose], Line]
+    faults: Mapping[str, Fault]
     url: Callable[[str, str], str]
     opened: Callable[[str], AbstractAsyncContextManager[RemoteStorage]]
     summed: bool = True
@@ -66,10 +69,16 @@ class Family:
     """Requests of an operation at which a fault is tried by itself, counted from 0."""
     stall: float = 1.0
     """Seconds of silence that are taken for the end of a connection."""
+    worth: int = 100
+    """Bytes for which patience begins anew."""
     hiding: frozenset[str] = HIDING
     """Faults that may leave an upload, which a later sweep sees."""
     abreast: int = ABREAST
     """Cases at once that the server can do quickly."""
+    by_verb: bool = False
+    """Whether requests are of many kinds, each of which is tried: once, and whenever it comes."""
+    login: frozenset[str] = frozenset()
+    """Those that are the same for all operations, and tried with `stat` alone."""
     spared: frozenset[str] = frozenset()
     """Faults by which the server itself spoils what it stores, when they come always."""
     left: Callable[[RemoteStorage, str], Awaitable[int]] | None = None
@@ -88,21 +97,29 @@ class Family:
 @dataclass(frozen=True)
 class Case:
     op: str
-    fault: str
+    name: str
+    fault: Fault
     at: int | None
     """Which request; None is all of them but those that clean up."""
+    verb: str = ""
+    """Or all of this kind."""
 
     @property
-    def name(self) -> str:
-        return f"{self.op}: {self.fault}, " + ("always" if self.at is None else f"at {self.at}")
+    def title(self) -> str:
+        when = f"always {self.verb}" if self.at is None else f"at {self.at} {self.verb}"
+        return f"{self.op}: {self.name}, {when}".rstrip()
 
-    def strike(self, number: int, request: web.Request) -> Strike | None:
-        hit = request.method != "DELETE" if self.at is None else number == self.at
-        return FAULTS[self.fault].strike if hit else None
+    def strike(self, number: int, asked: str) -> Any:
+        if self.at is not None:
+            hit = number == self.at
+        else:
+            verb = asked.split(maxsplit=1)[0]
+            hit = verb == self.verb if self.verb else verb != "DELETE"
+        return self.fault.strike if hit else None
 
     @property
     def must_succeed(self) -> bool:
-        return self.at is not None and FAULTS[self.fault].once is Must.SUCCEED
+        return self.at is not None and self.fault.once is Must.SUCCEED
 
 
 def shrink(patch: pytest.MonkeyPatch, part: int = PART) -> None:
@@ -120,24 +137,38 @@ def shrink(patch: pytest.MonkeyPatch, part: int = PART) -> None:
     patch.setattr("funnel.storage.swift.upload.SETTLING", 1.0)
 
 
-def cases(family: Family, op: str, requests: int) -> Iterator[Case]:
+def cases(family: Family, op: str, asked: Sequence[str]) -> Iterator[Case]:
     """Each fault at each of the requests that an operation makes when all is well."""
-    for name, fault in FAULTS.items():
+    for name, fault in family.faults.items():
         unseen = (fault.summed and not family.summed) or (fault.checked and not family.checked)
         if unseen or (fault.ops and op not in fault.ops):
             continue
+        if family.by_verb:
+            verbs = [one.split(maxsplit=1)[0] for one in asked]
+            yield from _of_each_verb(family, op, name, verbs)
+            continue
         for at in family.moments:
-            if at < requests:
-                yield Case(op, name, at)
+            if at < len(asked):
+                yield Case(op, name, fault, at)
         if fault.always and name not in family.spared:
-            yield Case(op, name, None)
+            yield Case(op, name, fault, None)
+
+
+def _of_each_verb(family: Family, op: str, name: str, asked: Sequence[str]) -> Iterator[Case]:
+    fault = family.faults[name]
+    for verb in dict.fromkeys(asked):
+        told = op == "stat" or verb not in family.login
+        if told and (not fault.verbs or verb in fault.verbs):
+            yield Case(op, name, fault, asked.index(verb), verb)
+            if fault.always:
+                yield Case(op, name, fault, None, verb)
 
 
 async def judged(family: Family, op: str, folder: Path) -> tuple[int, Mapping[str, str]]:
     """How many cases there were, and what went wrong by their names."""
-    calm = Trial(family, Case(op, "slow", -1), folder / "calm")
+    calm = Trial(family, Case(op, "none", Fault(strike=None), -1), folder / "calm")
     await calm.run()
-    each = list(cases(family, op, calm.requests))
+    each = list(cases(family, op, calm.asked))
     room = asyncio.Semaphore(family.abreast)
 
     async def judge(number: int, case: Case) -> None:
@@ -146,7 +177,7 @@ async def judged(family: Family, op: str, folder: Path) -> tuple[int, Mapping[st
 
     ended = await asyncio.gather(*(judge(*one) for one in enumerate(each)), return_exceptions=True)
     wrong = {
-        case.name: f"{type(error).__name__}: {error}"
+        case.title: f"{type(error).__name__}: {error}"
         for case, error in zip(each, ended, strict=True)
         if error
     }
@@ -160,10 +191,10 @@ class Trial:
         self._family = family
         self._case = case
         self._folder = folder
-        self._line = FaultyLine(family.server, case.strike)
+        self._line = family.line(family.server, case.strike)
         self._name = new_id()
         self._failure: FunnelError | None = None
-        self.requests = 0
+        self.asked: Sequence[str] = ()
 
     async def run(self) -> None:
         """Raises `AssertionError`."""
@@ -171,11 +202,11 @@ class Trial:
         async with self._family.through(self._family.server, CALM) as direct:
             await self._prepare(direct)
             async with self._line.running():
-                patience = replace(QUICK, stall=self._family.stall)
+                patience = replace(QUICK, stall=self._family.stall, worth=self._family.worth)
                 async with self._family.through(self._line.address, patience) as storage:
                     await self._act(storage)
                     await self._let_go()
-                self.requests = len(self._line.asked)
+                self.asked = self._line.asked
             if self._case.op in WRITING:
                 await self._look(direct)
         assert self._case.at != 0 or self._line.struck == 1
@@ -212,7 +243,7 @@ class Trial:
 
     async def _let_go(self) -> None:
         """No connection waits for an answer that nobody reads."""
-        for _ in range(100):
+        for _ in range(500):
             if not self._line.busy:
                 return
             await asyncio.sleep(0.02)
@@ -223,7 +254,7 @@ class Trial:
         wanted = [self._family.content(op)]
         if self._failure:
             wanted.append(b"" if op == "put large" else OLD)
-        if self._failure and FAULTS[self._case.fault].checked:
+        if self._failure and self._case.fault.checked:
             # Taken back, where the store has it before it says what it has.
             wanted.append(b"")
         with suppress(NotFound):
@@ -231,7 +262,7 @@ class Trial:
         found = await asyncio.to_thread(to.read_bytes) if to.exists() else b""
         assert found in wanted, f"{len(found)} bytes of something else are stored"
         if self._family.left:
-            hidden = self._line.struck if self._case.fault in self._family.hiding else 0
+            hidden = self._line.struck if self._case.name in self._family.hiding else 0
             left = await self._family.left(direct, url)
             assert left <= hidden, f"{left} uploads were left"
 
