@@ -169,6 +169,23 @@ def test_the_account_of_the_environment() -> None:
     assert [(one.key, one.sas_token) for one in both] == [(Secret(), Secret("sig=y"))]
 
 
+@pytest.mark.parametrize(
+    ("account", "text"),
+    [
+        (AzureAccount(endpoint="https://host"), r"Accounts\[\]\.Account is missing"),
+        (
+            AzureAccount(account="ours", endpoint="host:10000/ours"),
+            "account ours .*is no URL: host",
+        ),
+        (AzureAccount(account="ours", endpoint="https://"), "account ours .*is no URL"),
+    ],
+)
+async def test_an_account_that_can_be_none_is_refused(account: AzureAccount, text: str) -> None:
+    with pytest.raises(Invalid, match=text):
+        async with PLUGIN.make(AzureSettings(accounts=(account,)), HOST):
+            pass
+
+
 async def test_what_the_environment_says_is_for_who_has_no_key(
     azure: Server, base: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,3 +286,15 @@ async def test_of_nobody_knows_how_much_there_may_be_nothing(
         stored = await storage.put(source, f"{base}/a")
     assert stored.size_bytes == 0
     assert (await storage.get(f"{base}/a", tmp_path / "to")).size_bytes == 0
+
+
+async def test_names_with_empty_parts_are_taken_as_they_are(
+    storage: Storage, base: str, tmp_path: Path
+) -> None:
+    names = ["/a", "b//c"]
+    for name in names:
+        await storage.put(BytesIO(name.encode()), f"{base}/{name}")
+    assert [one.name for one in await storage.list_objects(base)] == names
+    for name in names:
+        await storage.get(f"{base}/{name}", tmp_path / "to")
+        assert (tmp_path / "to").read_text() == name

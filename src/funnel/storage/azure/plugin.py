@@ -8,7 +8,7 @@ from typing import Final
 from funnel.plugins import Host, Plugin
 from funnel.ports import Storage
 from funnel.storage.azure.address import takes
-from funnel.storage.azure.settings import AzureAccount, AzureSettings, accounts
+from funnel.storage.azure.settings import AzureAccount, AzureSettings, accounts, checked
 from funnel.storage.late import Late, closing
 from funnel.storage.remote import RemoteStorage
 
@@ -29,7 +29,8 @@ class AzureLate(Late):
 
 @asynccontextmanager
 async def make(settings: AzureSettings, host: Host) -> AsyncGenerator[Storage]:
-    known = accounts(settings, os.environ)
+    """Raises `Invalid` for settings of no use."""
+    known = tuple(map(checked, accounts(settings, os.environ)))
     async with closing(AzureLate(known, host, disabled=settings.disabled)) as late:
         yield RemoteStorage(late)
 

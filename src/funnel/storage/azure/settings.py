@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from funnel.core.error import Invalid
 from funnel.core.secret import Secret
 from funnel.core.value import Value
 
@@ -86,3 +88,15 @@ def accounts(settings: AzureSettings, environ: Mapping[str, str]) -> tuple[Azure
         )
         first = replace(first, key=Secret(key), sas_token=Secret(token))
     return (first, *settings.accounts)
+
+
+def checked(account: AzureAccount) -> AzureAccount:
+    """Raises `Invalid` for what can be no account."""
+    if not account.account:
+        raise Invalid("AzureStorage.Accounts[].Account is missing: name it")
+    if not account.root.startswith(("https://", "http://")) or not urlsplit(account.root).hostname:
+        raise Invalid(
+            f"Endpoint of account {account.account} in AzureStorage is no URL: {account.endpoint};"
+            " write https://host"
+        )
+    return account
