@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from faulty import FaultyLine, Strike
+from faulty import Exchange, FaultyLine, passed
 from keystone_server import WORD, Cloud, keystone_of, ticket
 from swift_server import forget_tokens, opened
 
@@ -116,12 +116,12 @@ async def test_who_is_not_let_in_is_told_why(
 async def test_a_token_that_was_taken_back_is_renewed(cloud: Cloud) -> None:
     seen: list[str] = []
 
-    def look(_: int, request: web.Request) -> Strike | None:
-        seen.append(request.headers["X-Auth-Token"])
-        return None
+    async def look(exchange: Exchange) -> web.StreamResponse:
+        seen.append(exchange.request.headers["X-Auth-Token"])
+        return await passed(exchange)
 
     who = await ticket(cloud.keystone, "tester", "tests")
-    async with FaultyLine(cloud.swift.address, look).running() as line:
+    async with FaultyLine(cloud.swift.address, lambda *_: look).running() as line:
         settings = cloud.login(storage_url=f"http://{line.address}/v1/AUTH_{who.project}")
         async with opened(settings) as storage, keystone_of(cloud.keystone) as keystone:
             await storage.list_objects("swift://tests/none")
