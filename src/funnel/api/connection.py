@@ -183,8 +183,7 @@ class Connection(asyncio.Protocol):
             raise _too_large(self._crowd.limits.head)
         if len(self._later) >= AHEAD:
             raise TooLarge(f"more than {AHEAD} requests were sent ahead of their answers")
-        version = self._parser.get_http_version()
-        if self._hosts != 1 and (self._hosts or version != "1.0"):
+        if self._hosts != 1 and (self._hosts or self._parser.get_http_version() != "1.0"):
             raise Invalid("a request has one Host, and says which")
         url = httptools.parse_url(self._url)
         path = (url.path or b"").decode("ascii")
@@ -198,7 +197,7 @@ class Connection(asyncio.Protocol):
         # What comes after the body is no part of them.
         self._headers = []
         request.peer = self._peer
-        request.version = version
+        request.version = version = self._parser.get_http_version()
         request.stays = self._parser.should_keep_alive() and self._has_place
         request.expects = version != "1.0" and request.header(b"expect").lower() == "100-continue"
         if self._request is None and self._stuck_since is None:
