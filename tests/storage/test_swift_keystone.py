@@ -121,7 +121,7 @@ async def test_a_token_that_was_taken_back_is_renewed(cloud: Cloud) -> None:
         return await passed(exchange)
 
     who = await ticket(cloud.keystone, "tester", "tests")
-    async with FaultyLine(cloud.swift.address, lambda *_: look).running() as line:
+    async with FaultyLine(cloud.swift.address, lambda _number, _asked: look).running() as line:
         settings = cloud.login(storage_url=f"http://{line.address}/v1/AUTH_{who.project}")
         async with opened(settings) as storage, keystone_of(cloud.keystone) as keystone:
             await storage.list_objects("swift://tests/none")
