@@ -165,7 +165,8 @@ class Visit:
             await asyncio.gather(answering, *met, return_exceptions=True)
             with suppress(ProcessLookupError):
                 self.server.kill()
-            await self.server.wait()
+            # Its end is not told before all that it said has been read.
+            await self.server.communicate()
             self.cut()
 
     async def _meet(self, packet: bytes) -> None:

@@ -4,6 +4,7 @@ Faults of stores and of the lines to them: each by its name, at each request of 
 What comes of it is the right content, or one clean error in time and nothing that is left.
 """
 
+import itertools
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -195,15 +196,16 @@ async def test_ftp(ftp_server: Server, tmp_path: Path, op: str, least: int) -> N
 
 
 @TORN
-@parametrized(stat=20, list=40, get_small=40)
+@parametrized(stat=20, list=40, get_small=40, get_large=40, put_small=40, put_large=40)
 async def test_sftp(sftp_server: Server, tmp_path: Path, op: str, least: int) -> None:
     data = sftp_server.home / "data"
-    public = (data / "host.pub").read_text()
+    public, numbers = (data / "host.pub").read_text(), itertools.count()
 
     @asynccontextmanager
     async def opened(address: str) -> AsyncGenerator[RemoteStorage]:
         host, _, port = address.partition(":")
-        known = tmp_path / address
+        # Its own: while it is written, another one may be read.
+        known = tmp_path / f"{address}-{next(numbers)}"
         known.write_text(f"[{host}]:{port} {public}")
         settings = SFTPSettings(
             timeout=timedelta(seconds=3),
