@@ -278,7 +278,10 @@ async def whole(spec: Spec, engine: Engine, worker: Worker, root: Path) -> None:
     assert kinds <= {"_ping", "containers", "images"}
 
 
-RUN_PROGRAMS = {"runtime/credentials.py", "keeper/keeper.py", "keeper/waiter.py"}
+RUN_PROGRAMS = {
+    *("runtime/credentials.py", "storage/s3/profiles.py", "storage/azure/surroundings.py"),
+    *("keeper/keeper.py", "keeper/waiter.py"),
+}
 
 
 def test_nothing_of_ours_runs_a_program_but_for_logins_and_keepers() -> None:
@@ -286,7 +289,8 @@ def test_nothing_of_ours_runs_a_program_but_for_logins_and_keepers() -> None:
     There is no command line for text of a task to get into.
 
     A credential helper has its name from a file of the server's user, and reads the registry's
-    from its input. A keeper is Python with a file of ours, and reads its order from its input.
+    from its input; a profile of AWS names its program in such a file; `az` has words of ours alone.
+    A keeper is Python with a file of ours, and reads its order from its input.
     """
     package = Path(funnel.__file__).parent
     found = {
