@@ -94,7 +94,8 @@ def _aws(program: str, endpoint: str) -> Mover:
 
 
 def _rclone(program: str, endpoint: str) -> Mover:
-    moving = ("--transfers", ABREAST, "--checkers", ABREAST)
+    # Or it leaves out what a run before has left there.
+    moving = ("--transfers", ABREAST, "--checkers", ABREAST, "--ignore-times")
     one, many = (program, "copyto", *moving), (program, "copy", *moving)
     return Mover(
         "rclone",
