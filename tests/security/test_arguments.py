@@ -278,10 +278,7 @@ async def whole(spec: Spec, engine: Engine, worker: Worker, root: Path) -> None:
     assert kinds <= {"_ping", "containers", "images"}
 
 
-RUN_PROGRAMS = {
-    *("runtime/credentials.py", "storage/s3/profiles.py", "storage/azure/surroundings.py"),
-    *("keeper/keeper.py", "keeper/waiter.py"),
-}
+RUN_PROGRAMS = {"program.py", "keeper/keeper.py", "keeper/waiter.py"}
 
 
 def test_nothing_of_ours_runs_a_program_but_for_logins_and_keepers() -> None:

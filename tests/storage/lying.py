@@ -109,6 +109,7 @@ class LyingStore:
             self.open -= 1
 
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
+        """What lies here is read alone."""
         raise NotImplementedError
 
     def _object(self, url: str, lie: Lie) -> Object:

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from funnel.core.value import Value
+from funnel.program import printed
 
 V = TypeVar("V")
 
@@ -125,7 +126,9 @@ async def _ask(helper: str, server: str) -> _Login | None:
     program = f"docker-credential-{helper}"
     try:
         async with asyncio.timeout(HELPER_SECONDS):
-            said = await _said(program, server)
+            if not _HELPER.fullmatch(program):
+                raise FileNotFoundError
+            said = await printed((program, "get"), server.encode())
         helped = msgspec.json.decode(said, type=_Helped)
     except (OSError, ValueError, msgspec.MsgspecError) as error:
         # Not what it said, which may be the secret.
@@ -134,22 +137,3 @@ async def _ask(helper: str, server: str) -> _Login | None:
     if helped.username == NAMELESS:
         return _Login(identitytoken=helped.secret)
     return _Login(username=helped.username, password=helped.secret)
-
-
-async def _said(program: str, server: str) -> bytes:
-    """Raises `OSError` where it cannot be run, or fails."""
-    if not _HELPER.fullmatch(program):
-        raise FileNotFoundError
-    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    running = await asyncio.create_subprocess_exec(
-        program, "get", stdin=pipe, stdout=pipe, stderr=null
-    )
-    try:
-        said, _ = await running.communicate(server.encode())
-    finally:
-        if running.returncode is None:
-            running.kill()
-            await running.wait()
-    if running.returncode:
-        raise ChildProcessError(running.returncode)
-    return said

@@ -13,6 +13,7 @@ from funnel.core.error import Invalid, Unavailable
 from funnel.core.value import Value
 from funnel.net.client import Client, place_of
 from funnel.ports import Clock
+from funnel.program import printed
 from funnel.storage.azure.identity import Source, Token
 from funnel.storage.web import heard, refusal
 
@@ -106,21 +107,13 @@ class Surrounding:
         program = await asyncio.to_thread(shutil.which, "az", path=self._get("PATH"))
         if not program:
             return None
-        working = await asyncio.create_subprocess_exec(
-            *(program, "account", "get-access-token", "--resource", RESOURCE, "--output", "json"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+        words = (program, "account", "get-access-token", "--resource", RESOURCE, "--output", "json")
         try:
             async with asyncio.timeout(PROGRAM_PATIENCE):
-                said, _ = await working.communicate()
+                said = await printed(words)
         except TimeoutError:
             raise Unavailable(f"az said nothing within {PROGRAM_PATIENCE:g} s") from None
-        finally:
-            if working.returncode is None:
-                working.kill()
-        if working.returncode:
+        except ChildProcessError:
             return None
         try:
             found = json.decode(said, type=GivenByProgram)

@@ -1,13 +1,10 @@
 """Profiles, as Amazon's own programs have them in ~/.aws."""
 
 import asyncio
-import os
 import shlex
-import signal
 from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigError
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1
@@ -20,6 +17,7 @@ from funnel.core.error import Denied, Invalid, Unavailable
 from funnel.core.secret import Secret
 from funnel.core.value import Value
 from funnel.ports import Clock
+from funnel.program import printed
 from funnel.storage.s3.credentials import EARLY, Source
 from funnel.storage.s3.issuers import Issuers, offered
 from funnel.storage.s3.sign import Keys
@@ -162,14 +160,15 @@ class Profiles:
         """What it prints may be a secret, and is shown nowhere."""
         what = f"credential_process of the profile {name!r}"
         try:
-            said = await _printed(shlex.split(command))
+            async with asyncio.timeout(PATIENCE):
+                said = await printed(shlex.split(command))
         except TimeoutError:
             raise Unavailable(f"{what} has not ended within {PATIENCE:g} s") from None
+        except ChildProcessError:
+            raise Denied(f"{what} failed; run it by hand to see why") from None
         except (OSError, ValueError) as error:
             # A command may have a secret in it, too.
             raise Invalid(f"{what} cannot be run: {type(error).__name__}") from None
-        if said is None:
-            raise Denied(f"{what} failed; run it by hand to see why")
         keys = offered(said, f"the {what}")
         return keys if keys.until else Keys(keys.key, keys.secret, keys.token, self._later())
 
@@ -178,25 +177,6 @@ class Profiles:
 
     def _get(self, name: str) -> str:
         return self._environ.get(name, "")
-
-
-async def _printed(words: list[str]) -> bytes | None:
-    """By a program, without a shell; None where it fails. One that takes too long is killed."""
-    if not words:
-        raise ValueError
-    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    running = await asyncio.create_subprocess_exec(
-        *words, stdin=null, stdout=pipe, stderr=null, start_new_session=True
-    )
-    try:
-        async with asyncio.timeout(PATIENCE):
-            said, _ = await running.communicate()
-    finally:
-        if running.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGKILL)
-            await running.wait()
-    return None if running.returncode else said
 
 
 def _log_in(name: str) -> str:
