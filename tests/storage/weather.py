@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -128,8 +129,10 @@ def shrink(patch: pytest.MonkeyPatch, part: int = PART) -> None:
     patch.setattr(download, "AFTER", 0.001)
     patch.setattr(download, "FAST", 1 << 60)
     patch.setattr(download, "SLICE", 1 << 17)
-    for name in PARTED:
-        patch.setattr(f"funnel.storage.{name}.PART", part)
+    # What is imported while one of them is small would keep the small one for good.
+    parted = [import_module(f"funnel.storage.{name}") for name in PARTED]
+    for module in parted:
+        patch.setattr(module, "PART", part)
     for name in ("parts", "google.upload"):
         patch.setattr(f"funnel.storage.{name}.TRIES", 2)
     for name in ("s3", "google", "swift"):
