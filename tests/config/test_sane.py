@@ -22,6 +22,7 @@ REFUSED = {
     "Server: {TLS: {ClientCAFile: a}}": r"Server\.TLS\.CertFile is missing",
     "Redis: {URL: 'redis://:x@redis.example'}": r"Redis\.URL has a password in it",
     "NATS: {Servers: ['nats://a', 'NATS://b:c@d']}": r"NATS\.Servers has a password in it",
+    "Redis: {URL: 'redis://b:c/d@redis.example'}": r"Redis\.URL has a password in it",
     "RPCClient: {TLS: {CertFile: a}}": r"RPCClient\.TLS\.KeyFile is missing",
     "RPCClient: {TLS: {KeyFile: a}}": r"RPCClient\.TLS\.CertFile is missing",
     "Database: oracle": "Database: 'oracle' is not known",

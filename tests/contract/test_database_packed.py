@@ -28,6 +28,7 @@ from funnel.core.event import (
     TimeTold,
 )
 from funnel.core.fold import Progress, apply, begin
+from funnel.core.hiding import Secrets, without
 from funnel.core.query import View
 from funnel.core.state import State
 from funnel.core.task import Input, OutputFileLog
@@ -35,6 +36,7 @@ from funnel.core.work import Submit
 from funnel.database.folded import pack_progress, read_progress
 from funnel.database.opening import connect, migrate
 from funnel.database.packed import Whose, pack, pack_created, read
+from funnel.database.secret import stored
 from funnel.database.sql import migrations
 from funnel.database.sqlite import PLUGIN, Settings
 from funnel.plugins import Host
@@ -160,6 +162,7 @@ async def test_rows_from_before_are_read_and_gone_on_with(tmp_path: Path) -> Non
 
 
 WHOLE = "ftp://ann:swordfish@host/a"
+SLASH = "ftp://bob:sword/fish@host/a"
 
 
 @pytest.mark.parametrize("schema", [4, 5])
@@ -181,3 +184,23 @@ async def test_passwords_of_before_are_taken_out_of_the_events(tmp_path: Path, s
         await database.delete(ID)
     with closing(connect(path, writes=False)) as db:
         assert db.execute("SELECT count(*) FROM secret").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("known", [Secrets(), Secrets(inputs={0: WHOLE})])
+async def test_passwords_with_a_slash_are_taken_out_as_well(tmp_path: Path, known: Secrets) -> None:
+    path = tmp_path / "funnel.db"
+    as_before(path, [])
+    inputs = (Input(path="/i", url=WHOLE if known else "s3://b/a@b"), Input(path="/j", url=SLASH))
+    new = replace(NEW, spec=replace(NEW.spec, inputs=inputs))
+    shown = replace(new, spec=without(new.spec, known))
+    with closing(connect(path, writes=True)) as db:
+        migrate(db, path, migrations()[:6])
+        db.execute("UPDATE event SET body = ? WHERE seq = 1", (pack_created(shown).body,))
+        if known:
+            db.execute("INSERT INTO secret (n, urls) VALUES (1, ?)", (stored(known),))
+    host = Host(now=lambda: EPOCH, deployment="test")
+    async with PLUGIN.make(Settings(path=str(path)), host) as database:
+        assert await database.created(ID) == new
+        told = await database.show(ID, View.FULL, EVERYONE)
+    assert b"fish" not in told
+    assert b"ftp://bob@host/a" in told

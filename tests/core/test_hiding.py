@@ -1,15 +1,19 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from funnel.core.error import Invalid
 from funnel.core.hiding import hidden, secrets_of, whole, without
 from funnel.core.task import Executor, Input, Output, Spec
-from funnel.core.url import redacted
+from funnel.core.url import objection, password_in, redacted
+from funnel.core.validate import check
 
 STEP = Executor(image="alpine", command=("true",))
 WORD = st.text("abcXYZ019-_.~%+ü", min_size=1, max_size=8)
 URLS = st.one_of(
     st.text(max_size=30),
     st.builds("{}://{}:{}@{}/{}".format, st.sampled_from(["ftp", "sftp", "https"]), *[WORD] * 4),
+    st.builds("{}://{}:{}/{}@{}".format, st.sampled_from(["ftp", "s3", "https"]), *[WORD] * 4),
     st.builds("https://{}/{}?a={}&Signature={}&sig={}".format, *[WORD] * 5),
     st.builds("/{}?{}@{}".format, WORD, WORD, WORD),
 )
@@ -35,6 +39,34 @@ def test_no_password_is_shown(scheme: str, host: str) -> None:
     assert "swordfish" not in hidden(url)
     assert "more" not in hidden(url)
     assert hidden(url).endswith(f"@{host}/a@b:c?x=1")
+
+
+@given(st.sampled_from(["ftp", "sftp", "https", "s3"]), st.text("abc/?@:[].%", max_size=9), WORD)
+def test_a_password_that_would_end_the_host_is_not_shown(scheme: str, more: str, name: str) -> None:
+    url = f"{scheme}://ann:sword/fish{more}@host/{name}"
+    spec = Spec(executors=(STEP,), inputs=(Input(path="/i", url=url),))
+    assert hidden(url) == redacted(url) == f"{scheme}://ann@host/{name}"
+    assert password_in(url) == f"sword/fish{more}"
+    with pytest.raises(Invalid) as refused:
+        check(spec)
+    assert "fish" not in str(refused)
+
+
+@given(
+    st.sampled_from(["ftp", "http", "https", "s3", "drs", "file"]),
+    st.sampled_from(["host", "host:80", "[::1]", "[::1]:8080", "ann@host:2222", "", "a%3Ab"]),
+    st.lists(WORD | st.sampled_from(["a@b", "x:y@z", "@", ":"]), min_size=1),
+)
+def test_an_at_sign_in_a_name_stays(scheme: str, host: str, names: list[str]) -> None:
+    url = f"{scheme}://{host}/{'/'.join(names)}"
+    assert hidden(url) == redacted(url) == url
+    assert not password_in(url)
+    assert not objection(url)
+
+
+@pytest.mark.parametrize("url", ["swift://ab:c/d@e", "/data/ftp://ann:b/c@d", "file:///a:b/c@d"])
+def test_a_name_is_no_password(url: str) -> None:
+    check(Spec(executors=(STEP,), inputs=(Input(path="/i", url=url),)))
 
 
 def test_signatures_are_hidden_and_other_questions_are_not() -> None:

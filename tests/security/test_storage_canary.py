@@ -193,6 +193,8 @@ def test_no_secret_of_a_store_is_found_where_others_look(scene: Scene) -> None:
     scene.saw("files", *files_below(server.home / "work"), *files_below(server.home / "away"))
     server.cancel(lasting)
     assert scene.ended(lasting) == "CANCELED"
+    for scheme in ("ftp", "sftp", "https", "s3", "gs", "az"):
+        scene.saw("answers", refused(scene, scheme))
     for path in ("/metrics", "/service-info", "/", "/healthz"):
         scene.saw("answers", server.http.get(path).content)
     scene.saw("settings", server.cli("config", "show", *server.flags).stdout)
@@ -204,6 +206,18 @@ def test_no_secret_of_a_store_is_found_where_others_look(scene: Scene) -> None:
     assert b"/denied" in b"".join(scene.evidence["answers"])
     assert b"sleep" in b"".join(scene.evidence["processes"])
     assert b"/in/0" in b"".join(scene.evidence["streams"])
+
+
+def refused(scene: Scene, scheme: str) -> bytes:
+    """What is said to a password that has a slash in it."""
+    new = scene.lookout.new
+    url = f"{scheme}://ann:{new('password')}/{new('rest of password')}@host/x"
+    executors = [{"image": "alpine", "command": ["true"]}]
+    task = {"executors": executors, "inputs": [{"url": url, "path": "/x"}]}
+    answer = scene.server.http.post("/v1/tasks", json=task)
+    assert answer.status_code == 400
+    assert b"Inputs[0].Url: has a password with a /" in answer.content
+    return answer.content
 
 
 OUTCOMES = {

@@ -12,11 +12,12 @@ from funnel.config.sections import Server
 from funnel.config.shape import shape
 from funnel.core.error import Invalid, Problem
 from funnel.core.storageaccess import prefix_of
+from funnel.core.url import password_in
 from funnel.core.value import Value
 
 NOTHING = timedelta(0)
-PASSWORD = re.compile(r"[a-z]://[^/@\s'\"]*:[^/\s'\"]*@", re.IGNORECASE)
-"""In a URL, or in one of several, as in scheme://user:password@host."""
+URL = re.compile(r"\w+://[^\s'\"]*")
+"""The whole of a setting, or one of several in it."""
 
 
 def problems(parts: Mapping[str, Value]) -> Iterator[Problem]:
@@ -54,7 +55,8 @@ def _passwords(parts: Mapping[str, Value]) -> Iterator[Problem]:
     """Those in URLs, which are shown and logged as any other setting is."""
     for section, part in parts.items():
         for key in shape(type(part)).values():
-            if PASSWORD.search(str(getattr(part, key.name))):
+            urls = URL.findall(str(getattr(part, key.name)))
+            if any(map(password_in, urls)):
                 setting = f"{section}.{key.display}"
                 yield Problem(
                     setting, "has a password in it, where it would be shown: give it apart"

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from msgspec.structs import replace
 
 from funnel.core.task import Input, Output, Spec
+from funnel.core.url import parted
 from funnel.core.value import Value
 
 S = TypeVar("S", bound=Spec)
@@ -14,7 +15,6 @@ F = TypeVar("F", Input, Output)
 Urls: TypeAlias = Mapping[int, str]
 
 HIDDEN: Final = "***"
-WITH_QUERY: Final = frozenset({"http", "https"})
 SIGNS: Final = frozenset(
     {
         *("x-amz-signature", "x-amz-security-token", "x-goog-signature", "x-oss-signature"),
@@ -44,16 +44,13 @@ def hidden(url: str) -> str:
     """
     if "@" not in url and "?" not in url:
         return url
-    scheme, separator, rest = url.partition("://")
-    if not separator:
+    if "://" not in url:
         return url
-    asked, query = "", ""
-    if scheme.lower() in WITH_QUERY:
-        rest, asked, query = rest.partition("?")
-    host, slash, path = rest.partition("/")
-    user, at, name = host.rpartition("@")
-    query = "&".join(map(_unsigned, query.split("&")))
-    return f"{scheme}://{user.partition(':')[0]}{at}{name}{slash}{path}{asked}{query}"
+    found = parted(url)
+    if not found.has_query:
+        return found.shown
+    shown, asked, query = found.shown.partition("?")
+    return f"{shown}{asked}{'&'.join(map(_unsigned, query.split('&')))}"
 
 
 NOTHING: Final = Secrets()

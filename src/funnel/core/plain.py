@@ -17,7 +17,7 @@ _PATH: Final = re.compile(
     re.ASCII,
 )
 _URL: Final = re.compile(
-    rf"(?:[a-z][a-z0-9]{{1,9}}://|/)[\w.-](?:[\w./%?=&:@+~-]){{0,{LONG}}}", re.ASCII
+    rf"(?:[a-z][a-z0-9]{{1,9}}://|/)[\w.-](?:[\w./%?=&:+~-]){{0,{LONG}}}", re.ASCII
 )
 _IMAGE: Final = re.compile(
     r"(?=.{1,250}$)(?:[a-z0-9]+(?:[.-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*(?::\w[\w.-]{0,127})?",

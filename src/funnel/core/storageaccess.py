@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from funnel.core.error import Denied, Invalid
 from funnel.core.path import Parts, is_within
 from funnel.core.task import Spec
-from funnel.core.url import redacted
+from funnel.core.url import WITH_QUERY, redacted
 from funnel.core.value import Value
 
 SETTING: Final = "StorageAccess.Rules"
@@ -20,7 +20,6 @@ EVERYBODY: Final = "*"
 FILE: Final = "file"
 PORTS: Final = {"http": "80", "https": "443", "drs": "443", "ftp": "21", "ftps": "21", "sftp": "22"}
 """Schemes of hosts, which percent signs are decoded in; others have names as they are written."""
-WITH_QUERY: Final = frozenset({"http", "https"})
 DEPTH: Final = 4
 """How often a name may be encoded, one time over the other."""
 

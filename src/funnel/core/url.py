@@ -2,14 +2,72 @@
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from funnel.core.secret import HIDDEN
 
 SHORTEST: Final = 4
 """Characters of a parameter that may be a secret; what is shorter would be found in any word."""
+WITH_QUERY: Final = frozenset({"http", "https"})
+WITHOUT_LOGIN: Final = frozenset({"swift"})
+"""Schemes whose first part may have a colon in it."""
+_AUTHORITY: Final = re.compile(r"[^/]*")
+_AUTHORITY_BEFORE_QUERY: Final = re.compile(r"[^/?]*")
+_HOST: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]{1,5})?")
 _GIVEN: Final = re.compile(r"(?:(?<=basic )|(?<=bearer )|(?<=\?))\S+", re.IGNORECASE)
+
+
+class Parts(NamedTuple):
+    """A URL, cut at who logs in there; `scheme://login@rest`."""
+
+    scheme: str
+    login: str
+    at: str
+    rest: str
+
+    @property
+    def has_query(self) -> bool:
+        return self.scheme.lower() in WITH_QUERY
+
+    @property
+    def shown(self) -> str:
+        """All but the password."""
+        return f"{self.scheme}://{self.login.partition(':')[0]}{self.at}{self.rest}"
+
+
+def parted(url: str) -> Parts:
+    """
+    Of a URL that has `://`. Where the host could be none, somebody has written a password with a
+    slash in it, and all up to the last `@` is taken for the login.
+
+    >>> parted("ftp://me:a/b@host/x@y").login, parted("s3://bucket:80/x@y").login
+    ('me:a/b@host/x', '')
+    """
+    scheme, _, rest = url.partition("://")
+    if "@" not in rest:
+        return Parts(scheme, "", "", rest)
+    ends = _AUTHORITY_BEFORE_QUERY if scheme.lower() in WITH_QUERY else _AUTHORITY
+    authority = (ends.match(rest) or [""])[0]
+    is_host = _HOST.fullmatch(authority.rpartition("@")[2])
+    login, at, _ = (authority if is_host else rest).rpartition("@")
+    return Parts(scheme, login, at, rest[len(login + at) :])
+
+
+def objection(url: str) -> str:
+    """
+    What is wrong with the login in a URL, which programs would take for a host; empty for nothing.
+
+    >>> objection("ftp://me:a%2Fb@host/x"), objection("ftp://me:a/b@host/x")[:22]
+    ('', 'has a password with a ')
+    """
+    if "@" not in url or url.startswith("/"):
+        return ""
+    found = parted(url)
+    ends = "/?" if found.has_query else "/"
+    if found.scheme.lower() in WITHOUT_LOGIN or not {*ends} & {*found.login}:
+        return ""
+    return "has a password with a / or ? in it, or a port that is no number; write %2F and %3F"
 
 
 def redacted(url: str) -> str:
@@ -20,15 +78,16 @@ def redacted(url: str) -> str:
     ('ftp://me@host/a', 'https://h/a?…', '/a?b')
     """
     url = url.encode(errors="backslashreplace").decode()
-    scheme, separator, rest = url.partition("://")
-    if not separator:
+    if "://" not in url:
         return url
-    if scheme.lower() in {"http", "https"}:
-        rest, asked, _ = rest.partition("?")
-        rest += "?…" if asked else ""
-    host, slash, path = rest.partition("/")
-    user, at, name = host.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}{at}{name}{slash}{path}"
+    found = parted(url)
+    shown, asked, _ = found.shown.partition("?") if found.has_query else (found.shown, "", "")
+    return f"{shown}?…" if asked else shown
+
+
+def password_in(url: str) -> str:
+    """As it is written; empty where there is none."""
+    return parted(url).login.partition(":")[2]
 
 
 def secrets_in(url: str) -> Iterable[str]:
@@ -38,8 +97,7 @@ def secrets_in(url: str) -> Iterable[str]:
     >>> list(secrets_in("ftp://me:a%40b@host/x?sig=abcde&n=1"))
     ['a%40b', 'a@b', 'abcde']
     """
-    rest, _, query = url.partition("://")[2].partition("?")
-    password = rest.partition("/")[0].rpartition("@")[0].partition(":")[2]
+    password, query = password_in(url), parted(url).rest.partition("?")[2]
     yield from (password, unquote(password)) if password else ()
     yield from (value for _, value in parse_qsl(query) if len(value) >= SHORTEST)
 

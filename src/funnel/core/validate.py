@@ -15,6 +15,7 @@ from funnel.core.path import Parts, has_below, parts, text
 from funnel.core.places import SEALED, TMP, is_free, is_of_image, is_of_kernel, is_workable
 from funnel.core.plain import is_plain
 from funnel.core.task import Executor, FileType, Input, Output, Resources, Spec
+from funnel.core.url import objection as of_login
 from funnel.core.value import Value
 from funnel.core.wildcard import has_wildcard, split
 
@@ -276,6 +277,8 @@ def _url(where: str, url: str, limits: Limits) -> Iterator[Problem]:
         yield Problem(where, "must not contain control characters")
     elif not _SOMEWHERE.match(url):
         yield Problem(where, "must be a URL or an absolute path, as in file:///data/x or /data/x")
+    elif wrong := of_login(url):
+        yield Problem(where, wrong)
     yield from _long(where, url, limits.url)
 
 

@@ -12,7 +12,7 @@ from yarl import URL
 
 from funnel.core.error import Denied, Invalid
 from funnel.core.reach import Reach
-from funnel.core.url import redacted
+from funnel.core.url import objection, redacted
 from funnel.net.client import Answer, Client, Origin
 from funnel.net.connection import Body
 from funnel.net.guard import literal
@@ -108,13 +108,15 @@ def parsed(url: str) -> URL:
 
     Raises `Invalid`, and `Denied` for another scheme.
     """
+    if wrong := objection(url):
+        raise Invalid(f"{redacted(url)} {wrong}")
     try:
         found = URL(url, encoded=LEGAL.issuperset(url))
         # Both must read the same in it.
         agreed = (urlsplit(str(found)).hostname or "") == (found.raw_host or "").lower()
         _ = found.port
-    except ValueError as error:
-        raise Invalid(f"{redacted(url)} is not a URL: {error}") from error
+    except ValueError:
+        raise Invalid(f"{redacted(url)} is not a URL: check its host and port") from None
     if found.scheme not in {"http", "https"}:
         raise Denied(f"{redacted(url)} is neither http:// nor https://")
     if not found.raw_host or not agreed or found.port == 0:
@@ -128,8 +130,8 @@ def _onward(url: URL, where: str) -> URL:
         if urlsplit(where).scheme:
             return parsed(where)
         return parsed(str(url.with_user(None).join(URL(where, encoded=LEGAL.issuperset(where)))))
-    except ValueError as error:
-        raise Invalid(f"{redacted(str(url))} leads to what is not a URL: {error}") from error
+    except ValueError:
+        raise Invalid(f"{redacted(str(url))} leads to what is not a URL") from None
 
 
 def _of_user(url: URL) -> Mapping[str, str]:

@@ -61,8 +61,10 @@ def _where(text: str, shown: str) -> tuple[str, int]:
     try:
         found = urlsplit(f"//{text}")
         host, port = found.hostname, found.port
-    except ValueError as error:
-        raise Invalid(f"{shown}: {error}") from error
+    except ValueError:
+        raise Invalid(
+            f"{shown} names no host: check its port, and [] around an IPv6 address"
+        ) from None
     if not host or text.strip() != text or set(text) & set("?#\\% "):
         raise Invalid(f"{shown} names no host; write it as in host, host:port or [::1]:port")
     return host, port or 0

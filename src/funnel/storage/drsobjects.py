@@ -10,6 +10,7 @@ from urllib.parse import quote
 from msgspec import DecodeError, ValidationError, json
 
 from funnel.core.error import Invalid, NotFound, Unavailable
+from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.net.web import Web, parsed
 from funnel.storage.hosts import Hosts
@@ -99,9 +100,11 @@ class Place:
         host, _, path = url[len(SCHEME) :].partition("/")
         first, *names = path.partition("?")[0].split("/") if not path.startswith("/") else [""]
         if ":" in host and not host.rpartition(":")[2].isdigit():
-            raise Invalid(f"{url} is a compact identifier; write drs://host/id, as its server has")
+            raise Invalid(
+                f"{redacted(url)} is a compact identifier; write drs://host/id, as its server has"
+            )
         if not host or not first or "@" in host:
-            raise Invalid(f"{url} is no DRS URL; write drs://host/id")
+            raise Invalid(f"{redacted(url)} is no DRS URL; write drs://host/id")
         return cls(host, first, tuple(filter(None, names)))
 
 

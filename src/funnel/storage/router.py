@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from funnel.core.error import Invalid
-from funnel.core.url import redacted
+from funnel.core.url import objection, redacted
 from funnel.plugins import Host, Plugin, find, storage_names
 from funnel.ports import Object, Share, Storage, Store, Sweeper
 from funnel.storage.remote import RemoteStorage
@@ -61,6 +61,8 @@ class Router:
         return storage.store
 
     def _for(self, url: str) -> Storage:
+        if wrong := objection(url):
+            raise Invalid(f"{redacted(url)} {wrong}")
         for one in self._storages:
             if one.takes(url):
                 return one

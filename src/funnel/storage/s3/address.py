@@ -80,7 +80,7 @@ def checked(found: Address, url: str) -> Address:
         raise Invalid(f"{redacted(url)} names no bucket; write s3://bucket/key")
     if not BUCKET.fullmatch(found.bucket):
         raise Invalid(
-            f"{redacted(url)}: {found.bucket!r} is neither a bucket nor an endpoint of the"
+            f"{redacted(url)} names neither a bucket nor an endpoint of the"
             " settings (GenericS3[].Endpoint)"
         )
     if not {".", ".."}.isdisjoint(found.key.split("/")):
