@@ -18,9 +18,11 @@ from funnel.core.error import Denied, Invalid, NotFound
 from funnel.core.secret import Secret
 from funnel.plugins import find, names
 from funnel.ports import Object, Storage, Sweeper
+from funnel.storage.calls import Call
 from funnel.storage.remote import RemoteStorage
 from funnel.storage.router import Router
-from funnel.storage.s3.bucket import Bucket, Call
+from funnel.storage.s3.address import path_of
+from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.settings import (
     AmazonSettings,
     AWSConfig,
@@ -208,7 +210,7 @@ async def test_names_that_only_other_tools_make_do_no_harm(
     """A folder, as consoles make one, is no file."""
     await storage.put(BytesIO(b"x"), f"{base}/dir/sub/a")
     bucket, key = await opened(storage, f"{base}/dir/sub/")
-    await bucket.text(Call(url=base, deed="storing", method="PUT", key=key))
+    await bucket.text(Call(url=base, deed="storing", method="PUT", path=path_of(key)))
     assert [one.name for one in await storage.list_objects(f"{base}/dir")] == ["sub/a"]
     await storage.get(f"{base}/dir", tmp_path / "to")
     assert (tmp_path / "to" / "sub" / "a").read_bytes() == b"x"
@@ -266,7 +268,7 @@ async def test_of_an_upload_that_fails_no_part_stays(storage: Storage, base: str
 async def begun(storage: Storage, url: str) -> None:
     """As by a program that was killed."""
     bucket, key = await opened(storage, url)
-    await Upload(bucket, key, url, {}).begin()
+    await Upload(bucket, path_of(key), url, {}).begin()
 
 
 async def test_what_a_killed_program_left_is_swept_and_no_more(storage: Storage, base: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.core.secret import Secret
+from funnel.storage.patience import Changed
 from funnel.storage.s3.address import Address, address, candidates, checked, named, region_of
 from funnel.storage.s3.answers import Page
 from funnel.storage.s3.failure import Refusal, answer_of, failure
@@ -150,7 +151,7 @@ def test_the_signature_is_that_of_amazons_examples(query: dict[str, str], signat
         (Refusal(400, "ExpiredToken"), Unavailable, "expired"),
         (Refusal(400, "RequestTimeout"), Unavailable, "RequestTimeout"),
         (Refusal(301, "PermanentRedirect"), Invalid, "elsewhere"),
-        (Refusal(416, "InvalidRange"), Unavailable, ""),
+        (Refusal(416, "InvalidRange"), Changed, ""),
         (Refusal(429), Unavailable, ""),
         (Refusal(500, "InternalError"), Unavailable, ""),
         (Refusal(503, "SlowDown"), Unavailable, ""),

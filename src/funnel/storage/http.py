@@ -1,6 +1,5 @@
 """Files of web servers: `http://` and `https://`."""
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -18,9 +17,19 @@ from funnel.net.web import Web, parsed
 from funnel.plugins import Host, Plugin
 from funnel.ports import Content, Object, Reading
 from funnel.storage.hosts import Hosts, WebHost
-from funnel.storage.patience import Changed, Patience
+from funnel.storage.patience import Patience
 from funnel.storage.remote import RemoteStorage
-from funnel.storage.web import PIECE, checksums_of, date_of, heard, pieces_of, refusal
+from funnel.storage.web import (
+    PIECE,
+    checksums_of,
+    date_of,
+    heard,
+    part_of,
+    pieces_of,
+    ranged,
+    refusal,
+    size_of,
+)
 
 SCHEMES: Final = frozenset({"http", "https"})
 CHECK: Final = (
@@ -28,7 +37,6 @@ CHECK: Final = (
 )
 NO_HEAD: Final = frozenset({400, 403, 405, 406, 501})
 """What is answered where only another method is taken, or is signed."""
-RANGE: Final = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 PACKED: Final = frozenset({".gz", ".tgz", ".bgz", ".gzip", ".z", ".bz2", ".br", ".zst"})
 
 
@@ -68,7 +76,7 @@ class HttpStore:
             async with self._web.answered("HEAD", url, {}) as answer:
                 if answer.status == 200:
                     _refuse_packed(answer, url)
-                    return _object(answer, url, _length(answer))
+                    return _object(answer, url, size_of(answer))
                 if answer.status not in NO_HEAD:
                     raise await refusal(answer, url, "looking", CHECK)
         async with self.read(url, 0, 1, "") as reading:
@@ -125,23 +133,19 @@ def _range(start: int, end: int | None, etag: str) -> Mapping[str, str]:
     >>> _range(5, None, '"a"'), _range(5, None, 'W/"a"'), _range(0, 9, "")
     ({'Range': 'bytes=5-', 'If-Range': '"a"'}, {}, {'Range': 'bytes=0-8'})
     """
-    if not start and end is None:
-        return {}
     if etag.startswith("W/") or (start and not etag):
         return {}
-    wanted = {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
-    return {**wanted, "If-Range": etag} if etag else wanted
+    wanted = ranged(start, end)
+    return {**wanted, "If-Range": etag} if wanted and etag else wanted
 
 
 async def _reading(answer: Answer, url: str) -> Reading:
-    start, size = 0, _length(answer)
-    part = RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    if answer.status == 416 and part:
-        if part[3] != "0":
-            raise Changed(f"{redacted(url)} has {part[3]} bytes now")
+    start, size = 0, size_of(answer)
+    begins, total = part_of(answer.headers)
+    if answer.status == 416 and not total:
         size = 0
-    elif answer.status == 206 and part and part[1]:
-        start, size = int(part[1]), -1 if part[3] == "*" else int(part[3])
+    elif answer.status == 206 and begins >= 0:
+        start = begins
     elif answer.status != 200:
         raise await refusal(answer, url, "reading", CHECK)
     _refuse_packed(answer, url)
@@ -161,11 +165,6 @@ def _ranged(answer: Answer) -> bool:
 def _validator(answer: Answer) -> str:
     """What tells versions apart: a tag, or else a date."""
     return answer.headers.get("ETag", "") or answer.headers.get("Last-Modified", "")
-
-
-def _length(answer: Answer) -> int:
-    text = answer.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() else -1
 
 
 def _object(answer: Answer, url: str, size: int, etag: str = "") -> Object:

@@ -18,6 +18,8 @@ from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, Not
 from funnel.core.url import redacted, secrets_in, silenced
 from funnel.net.client import Unsayable
 from funnel.net.incoming import Piece
+from funnel.ports import Object, Reading
+from funnel.storage.patience import Changed
 
 PIECE: Final = 1 << 20
 REASON: Final = 4096
@@ -32,8 +34,10 @@ KINDS: Final[Mapping[int, type[FunnelError]]] = {
     404: NotFound,
     410: NotFound,
     412: Exists,
+    416: Changed,
     507: NoSpace,
 }
+PART: Final = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)")
 REASONS: Final = ("message", "msg", "error_description", "error")
 WORDS: Final = re.compile(rb"<(?:Message|title)>([^<]{1,200})</", re.IGNORECASE)
 SUMS: Final[Mapping[str, str]] = {
@@ -128,6 +132,48 @@ async def pieces_of(answer: Answer, url: str) -> AsyncIterator[Piece]:
         # Whatever has gathered costs less than pieces of one size.
         async for piece in answer.content.iter_any():
             yield piece
+
+
+def ranged(start: int, end: int | None) -> Mapping[str, str]:
+    """
+    The header that asks for a part; none for the whole.
+
+    >>> ranged(5, None), ranged(0, 9), ranged(0, None)
+    ({'Range': 'bytes=5-'}, {'Range': 'bytes=0-8'}, {})
+    """
+    if not start and end is None:
+        return {}
+    return {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+
+
+def part_of(headers: Mapping[str, str]) -> tuple[int, int]:
+    """
+    Where the part begins that has come, and the size of the whole; -1 for what is not said.
+
+    >>> part_of({"Content-Range": "bytes 5-8/10"}), part_of({"Content-Range": "bytes */10"})
+    ((5, 10), (-1, 10))
+    >>> part_of({"Content-Range": "bytes 5-8/*"}), part_of({})
+    ((5, -1), (-1, -1))
+    """
+    found = PART.fullmatch(headers.get("Content-Range", ""))
+    start, size = found.groups() if found else (None, "*")
+    return int(start) if start else -1, -1 if size == "*" else int(size)
+
+
+def size_of(answer: Answer) -> int:
+    """Bytes of the whole, of which a part may have come; -1 where nobody knows."""
+    if answer.status == 206:
+        return part_of(answer.headers)[1]
+    text = answer.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() else -1
+
+
+def reading(answer: Answer, found: Object) -> Reading:
+    """Of a store that gives parts. Raises `Unavailable` where it does not say which one."""
+    start = part_of(answer.headers)[0] if answer.status == 206 else 0
+    if start < 0:
+        raise Unavailable(f"{redacted(found.url)}: a part has come, and nobody says which one")
+    return Reading(found=found, start=start, pieces=pieces_of(answer, found.url))
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

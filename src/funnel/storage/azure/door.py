@@ -1,14 +1,8 @@
 """Requests to one storage account, one try each."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-)
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from typing import Final
 from urllib.parse import quote
 
@@ -19,31 +13,16 @@ from funnel.ports import Clock
 from funnel.storage.azure.failure import Refusal, failure, refusal_of
 from funnel.storage.azure.identity import Identity, Shown
 from funnel.storage.azure.sign import Request, authorization, stamped
+from funnel.storage.calls import BRIEF, Call, Caller, begun
 from funnel.storage.web import heard
 
-SHORT: Final = 60.0
-"""Seconds for an answer without the content of a file."""
 CONNECT: Final = 30.0
 LONG: Final = 600.0
 """Seconds without a byte; what moves a file is watched from outside, and more closely."""
 KIND: Final = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """`url` and `deed` are for errors; the `path` is quoted, below the account."""
-
-    url: str
-    deed: str
-    path: str
-    method: str = "GET"
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: bytes = b""
-    brief: bool = True
-
-
-class Door:
+class Door(Caller):
     """Of the account at `root`, as one who comes there."""
 
     def __init__(
@@ -60,19 +39,6 @@ class Door:
         self._base = base.rstrip("/")
         self._identity = identity
         self._now = now
-
-    @asynccontextmanager
-    async def ask(self, call: Call) -> AsyncGenerator[Answer]:
-        """An answer that is a success. Raises as `ports.Transfer` does."""
-        async with AsyncExitStack() as stack:
-            yield await self._answer(call, stack)
-
-    async def content(self, call: Call) -> tuple[Mapping[str, str], bytes]:
-        """The headers, too."""
-        async with self.ask(call) as answer:
-            with heard(call.url, call.deed):
-                async with asyncio.timeout(SHORT):
-                    return answer.headers, await answer.read()
 
     async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         """What is refused may be so by its age; then there may be something newer, once."""
@@ -94,16 +60,15 @@ class Door:
         self, call: Call, shown: Shown, stack: AsyncExitStack
     ) -> tuple[Answer, Refusal | None]:
         """What it answers, and what that means where it is no success."""
-        asking = self._request(call, shown)
+        answer = await begun(call, self._request(call, shown), stack)
+        if call.wants(answer.status):
+            return answer, None
         with heard(call.url, call.deed):
-            async with asyncio.timeout(SHORT if call.brief else None):
-                answer = await stack.enter_async_context(asking)
-                if answer.status < 300:
-                    return answer, None
+            async with asyncio.timeout(BRIEF):
                 return answer, await refusal_of(answer)
 
     def _request(self, call: Call, shown: Shown) -> AbstractAsyncContextManager[Answer]:
-        path, body = f"{self._base}{call.path}", call.body if call.method == "PUT" else None
+        path, body = f"{self._base}{call.path}", call.body
         headers = stamped(call.headers, self._now())
         if body is not None:
             headers |= {"Content-Length": str(len(body)), "Content-Type": KIND}

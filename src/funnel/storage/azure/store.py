@@ -9,12 +9,13 @@ from funnel.core.url import redacted
 from funnel.net.client import Answer
 from funnel.ports import Content, Object, Reading
 from funnel.storage.azure.address import Address, existing, named
-from funnel.storage.azure.door import Call, Door
+from funnel.storage.azure.door import Door
 from funnel.storage.azure.listing import DIRECTORY, page_of
 from funnel.storage.azure.sums import md5_of
 from funnel.storage.azure.upload import MD5, Upload
+from funnel.storage.calls import Call
 from funnel.storage.content import PART
-from funnel.storage.web import checksums_of, date_of, pieces_of
+from funnel.storage.web import checksums_of, date_of, ranged, reading, size_of
 
 BLOCK_BLOB: Final = {"x-ms-blob-type": "BlockBlob"}
 NEW: Final[Mapping[str, str]] = {"If-None-Match": "*"}
@@ -44,8 +45,7 @@ class BlobStore:
         query = {"restype": "container", "comp": "list", "prefix": place.name}
         while True:
             call = Call(url=url, deed="listing", path=f"/{place.container}", query=query)
-            _, text = await self._door(place).content(call)
-            page = page_of(text, url, place.name)
+            page = page_of(await self._door(place).content(call), url, place.name)
             for one in page.blobs:
                 yield one
             if not page.marker:
@@ -58,21 +58,15 @@ class BlobStore:
     ) -> AsyncGenerator[Reading]:
         del etag
         place = self._existing(url)
-        whole = start == 0 and end is None
-        part = {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         call = Call(
             url=url,
             deed="reading",
             path=place.path,
-            headers={} if whole else part,
+            headers=ranged(start, end),
             brief=False,
         )
         async with self._door(place).ask(call) as answer:
-            yield Reading(
-                found=_described(url, answer),
-                start=start if answer.status == 206 else 0,
-                pieces=pieces_of(answer, url),
-            )
+            yield reading(answer, _described(url, answer))
 
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         place = self._address(url)
@@ -90,7 +84,7 @@ class BlobStore:
                 body=body,
                 brief=False,
             )
-            (headers, _), size = await door.content(call), len(body)
+            headers, size = await door.headers(call), len(body)
         else:
             headers, size = await Upload(door, place.path, url, condition).send(content)
         return Object(url, size, etag=_tag(headers.get("ETag", "")))
@@ -107,12 +101,10 @@ def _described(url: str, answer: Answer) -> Object:
     folder = headers.get("x-ms-resource-type") == DIRECTORY
     if folder or headers.get("x-ms-meta-hdi_isfolder", "").lower() == "true":
         raise NotFound(f"{redacted(url)} is a directory")
-    total = headers.get("Content-Range", "").rpartition("/")[2]
-    size = total if total.isdecimal() else headers.get("Content-Length", "-1")
     part = answer.status == 206
     return Object(
         url,
-        int(size),
+        size_of(answer),
         etag=_tag(headers.get("ETag", "")),
         last_modified=date_of(headers.get("Last-Modified", "")),
         checksums=_md5(headers.get(MD5, "")) if part else checksums_of(headers),

@@ -8,8 +8,9 @@ from typing import Final
 from funnel.core.error import Invalid
 from funnel.core.url import redacted
 from funnel.ports import Content
-from funnel.storage.azure.door import Call, Door
+from funnel.storage.azure.door import Door
 from funnel.storage.azure.sums import encoded, md5_of
+from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.parts import in_parts, tried
 
@@ -54,8 +55,8 @@ class Upload:
             body=f"{HEAD}<BlockList>{listed}</BlockList>".encode(),
         )
         # Under a condition, a try whose answer is lost may have stored what the next one finds.
-        ask = partial(self._door.content, call)
-        headers, _ = await (ask() if self._condition else tried(ask))
+        ask = partial(self._door.headers, call)
+        headers = await (ask() if self._condition else tried(ask))
         return headers, sum(sizes)
 
     async def _block(self, number: int, piece: bytes) -> int:

@@ -14,13 +14,14 @@ from msgspec import DecodeError, ValidationError, json
 from funnel.core.error import Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.core.value import Value
+from funnel.net.client import Answer
 from funnel.ports import Content, Object, Reading
+from funnel.storage.calls import Call
 from funnel.storage.content import PART
-from funnel.storage.google.door import Call, Door
+from funnel.storage.google.door import Door
 from funnel.storage.google.plugin import SCHEME
 from funnel.storage.google.upload import Upload, hashed
-from funnel.storage.patience import Changed
-from funnel.storage.web import date_of, pieces_of
+from funnel.storage.web import date_of, ranged, reading, size_of
 
 T = TypeVar("T")
 
@@ -92,7 +93,6 @@ class GoogleStore:
             deed="looking",
             path=_existing(url).object,
             query={"fields": FIELDS},
-            brief=True,
         )
         return _decoded(await self._door.content(call), Item, url).as_object(url)
 
@@ -105,7 +105,6 @@ class GoogleStore:
                 deed="listing",
                 path=f"/storage/v1{place.objects}",
                 query=query,
-                brief=True,
             )
             page = _decoded(await self._door.content(call), Page, url)
             for one in page.items:
@@ -120,24 +119,16 @@ class GoogleStore:
     ) -> AsyncGenerator[Reading]:
         """What was stored compressed comes as it was stored, as its size and MD5 are."""
         del etag
-        part = start or end is not None
-        wanted = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if part else {}
         call = Call(
             url=url,
             deed="reading",
             path=_existing(url).object,
             query={"alt": "media"},
-            headers={"Accept-Encoding": "gzip", **wanted},
-            fine=frozenset({200, 206, 416}),
+            headers={"Accept-Encoding": "gzip", **ranged(start, end)},
+            brief=False,
         )
         async with self._door.ask(call) as answer:
-            if answer.status == 416:
-                raise Changed(f"{redacted(url)} is shorter now than when it was begun")
-            yield Reading(
-                found=_described(url, answer.headers),
-                start=start if answer.status == 206 else 0,
-                pieces=pieces_of(answer, url),
-            )
+            yield reading(answer, _described(url, answer))
 
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         place = _named(url)
@@ -156,6 +147,7 @@ class GoogleStore:
                 query={"uploadType": "media", "name": place.name, "fields": FIELDS, **condition},
                 headers={"Content-Type": KIND, **hashed(content)},
                 body=body,
+                brief=False,
             )
             found = await self._door.content(call)
         return _decoded(found, Item, url).as_object(url)
@@ -167,8 +159,7 @@ class GoogleStore:
             path=_named(stored.url).object,
             method="DELETE",
             query={"ifGenerationMatch": stored.version},
-            fine=frozenset({200, 204, 404, 412}),
-            brief=True,
+            also=frozenset({404, 412}),
         )
         await self._door.content(call)
 
@@ -205,13 +196,13 @@ def _existing(url: str) -> Place:
     return _named(url)
 
 
-def _described(url: str, headers: Mapping[str, str]) -> Object:
-    total = headers.get("Content-Range", "").rpartition("/")[2]
+def _described(url: str, answer: Answer) -> Object:
+    headers = answer.headers
     given = headers.get("X-Goog-Hash", "").split(",")
     sums = {name: text for name, _, text in (one.strip().partition("=") for one in given)}
     return Object(
         url,
-        int(total if total.isdecimal() else headers.get("Content-Length", "-1")),
+        size_of(answer),
         etag=headers.get("ETag", "").strip('"'),
         last_modified=date_of(headers.get("Last-Modified", "")),
         checksums=_md5(sums.get("md5", "")),

@@ -15,8 +15,9 @@ from funnel.core.url import redacted
 from funnel.net.client import Answer
 from funnel.net.jitter import chance, jittered
 from funnel.ports import Content
+from funnel.storage.calls import Call
 from funnel.storage.content import PART
-from funnel.storage.google.door import Call, Door, Spoiled
+from funnel.storage.google.door import Door, Spoiled
 from funnel.storage.threads import ended
 from funnel.storage.web import heard
 
@@ -28,7 +29,7 @@ PATIENCE: Final = 30.0
 """Seconds for Google to forget an upload."""
 MORE: Final = 308
 GONE: Final = frozenset({404, 410})
-FORGOTTEN: Final = frozenset({200, 204, 404, 410, 499})
+FORGOTTEN: Final = GONE | {499}
 KEPT: Final = re.compile(r"bytes=0-(\d+)")
 
 
@@ -87,10 +88,8 @@ class Upload:
             query={"uploadType": "resumable", "name": name, **self._condition},
             headers={"Content-Type": "application/json"},
             body=json.encode({"name": name, "contentType": "application/octet-stream"}),
-            brief=True,
         )
-        async with self._door.ask(call) as answer:
-            self._session = answer.headers.get("Location", "")
+        self._session = (await self._door.headers(call)).get("Location", "")
         if not self._session.startswith(("https://", "http://")):
             raise Unavailable(f"{redacted(self._url)}: the store began no upload")
 
@@ -128,8 +127,8 @@ class Upload:
             method="PUT",
             headers={"Content-Range": chunk.range_from(start), **chunk.sums},
             body=memoryview(chunk.piece)[start - chunk.at :],
-            fine=frozenset({200, 201, MORE}) | GONE,
-            signed=False,
+            also=GONE | {MORE},
+            brief=False,
         )
         async with self._door.ask(call) as answer:
             if answer.status in GONE:
@@ -146,9 +145,7 @@ class Upload:
             path=self._session,
             method="DELETE",
             body=b"",
-            fine=FORGOTTEN,
-            signed=False,
-            brief=True,
+            also=FORGOTTEN,
         )
         try:
             async with asyncio.timeout(PATIENCE):

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from funnel.core.error import Invalid
 from funnel.core.url import redacted
 from funnel.storage.s3.settings import Entry
+from funnel.storage.s3.sign import quoted
 
 SCHEME: Final = "s3://"
 AMAZON: Final = re.compile(r"s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?", re.IGNORECASE)
@@ -20,6 +21,21 @@ class Address(NamedTuple):
     host: str
     bucket: str
     key: str
+
+    @property
+    def path(self) -> str:
+        """Below that of the bucket."""
+        return path_of(self.key)
+
+
+def path_of(key: str) -> str:
+    """
+    Of an object, below that of its bucket, encoded.
+
+    >>> path_of("a b/c")
+    '/a%20b/c'
+    """
+    return f"/{quoted(key)}"
 
 
 def host_of(endpoint: str) -> str:

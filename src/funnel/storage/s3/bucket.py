@@ -2,9 +2,9 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -12,15 +12,14 @@ from funnel.core.error import FunnelError
 from funnel.core.url import redacted
 from funnel.net.client import Answer, Client, place_of
 from funnel.ports import Clock
+from funnel.storage.calls import BRIEF, Call, Caller, begun
 from funnel.storage.s3.credentials import Credentials
 from funnel.storage.s3.failure import Expired, Refusal, answer_of, failure
-from funnel.storage.s3.sign import NOTHING, Keys, Request, queried, quoted, signed
+from funnel.storage.s3.sign import NOTHING, Keys, Request, queried, signed
 from funnel.storage.web import heard, retry_after
 
 CONNECT: Final = 10.0
 """Seconds."""
-SHORT: Final = 60.0
-"""Seconds for an answer without content of a file."""
 LONG: Final = 600.0
 """Seconds without a byte; what moves a file is watched from outside, and more closely."""
 ERROR_SIZE: Final = 64 * 1024
@@ -46,22 +45,7 @@ class Terms:
     tls: ssl.SSLContext | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One request, on behalf of `url`; the `deed` is as in "reading"."""
-
-    url: str
-    deed: str
-    method: str
-    key: str = ""
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: bytes = b""
-    brief: bool = True
-    """Whether neither the request nor the answer has the content of a file."""
-
-
-class Bucket:
+class Bucket(Caller):
     def __init__(self, client: Client, now: Clock, terms: Terms) -> None:
         self._client = client
         self._now = now
@@ -69,34 +53,21 @@ class Bucket:
         self._base = base.rstrip("/")
         self.terms = terms
 
-    @asynccontextmanager
-    async def ask(self, call: Call) -> AsyncGenerator[Answer]:
-        """An answer that is a success. Raises as `ports.Transfer` does."""
+    async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         keys = await self.terms.credentials.current()
-        asking = await self._request(call, keys)
-        async with AsyncExitStack() as stack:
-            with heard(call.url, call.deed):
-                async with asyncio.timeout(SHORT if call.brief else None):
-                    answer = await stack.enter_async_context(asking)
-                if answer.status >= 300:
-                    error = await self._failure(call, answer, anonymous=keys is None)
-                    if isinstance(error, Expired):
-                        self.terms.credentials.forget(keys)
-                    raise error
-            yield answer
-
-    async def content(self, call: Call) -> bytes:
-        """What the store says to a brief call."""
-        async with self.ask(call) as answer:
-            with heard(call.url, call.deed):
-                async with asyncio.timeout(SHORT):
-                    return await answer.read()
+        answer = await begun(call, await self._request(call, keys), stack)
+        if call.wants(answer.status):
+            return answer
+        error = await self._failure(call, answer, anonymous=keys is None)
+        if isinstance(error, Expired):
+            self.terms.credentials.forget(keys)
+        raise error
 
     async def text(self, call: Call) -> str:
         return (await self.content(call)).decode(errors="replace")
 
     async def _request(self, call: Call, keys: Keys | None) -> AbstractAsyncContextManager[Answer]:
-        path = f"{self._base}/{quoted(call.key)}" if call.key else f"{self._base}/"
+        path = f"{self._base}{call.path or '/'}"
         headers = {**self.terms.common, **call.headers}
         if keys:
             request = Request(
@@ -109,12 +80,14 @@ class Bucket:
             )
             headers = signed(request, keys, self.terms.region, self._now())
         target = f"{path}?{queried(call.query)}" if call.query else path
-        body = call.body or None
-        return self._client.request(call.method, self._origin, target, headers, body)
+        return self._client.request(call.method, self._origin, target, headers, call.body)
 
     async def _failure(self, call: Call, answer: Answer, *, anonymous: bool) -> FunnelError:
-        body = (await answer.content.read(ERROR_SIZE)).decode(errors="replace")
-        refusal = answer_of(answer.status, body, retry_after(answer.headers))
+        with heard(call.url, call.deed):
+            async with asyncio.timeout(BRIEF):
+                body = await answer.content.read(ERROR_SIZE)
+        text = body.decode(errors="replace")
+        refusal = answer_of(answer.status, text, retry_after(answer.headers))
         return self.failure(call, refusal, anonymous=anonymous)
 
     def failure(self, call: Call, refusal: Refusal, *, anonymous: bool = False) -> FunnelError:
@@ -123,7 +96,7 @@ class Bucket:
         return failure(what, refusal, self.terms.section, anonymous=anonymous)
 
 
-async def _sum(body: bytes) -> str:
+async def _sum(body: bytes | memoryview | None) -> str:
     """Of what is large, in a thread."""
     if not body:
         return NOTHING

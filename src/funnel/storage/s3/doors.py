@@ -15,6 +15,7 @@ from funnel.core.error import Denied, Invalid, NotFound
 from funnel.core.url import redacted
 from funnel.net.client import Client, place_of
 from funnel.ports import Clock
+from funnel.storage.calls import Call
 from funnel.storage.s3.address import (
     Address,
     address,
@@ -25,7 +26,7 @@ from funnel.storage.s3.address import (
     names,
     region_of,
 )
-from funnel.storage.s3.bucket import Bucket, Call, Terms
+from funnel.storage.s3.bucket import Bucket, Terms
 from funnel.storage.s3.credentials import Credentials, written
 from funnel.storage.s3.settings import AmazonSettings, BucketKeys, Encryption, Entry
 from funnel.storage.s3.surroundings import Surroundings

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from funnel.core.error import Denied, Exists, FunnelError, Invalid, NoSpace, NotFound, Unavailable
+from funnel.storage.patience import Changed
 from funnel.storage.xml import element
 
 EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
@@ -62,7 +63,7 @@ def failure(deed: str, answer: Refusal, settings: str, *, anonymous: bool) -> Fu
     if answer.status in ELSEWHERE:
         what += f"; the bucket is elsewhere: check region and endpoint in {settings}"
     if answer.code in PASSING or answer.status in PASSING_STATUS or answer.status >= 500:
-        error = Unavailable(what)
+        error = Changed(what) if answer.status == 416 else Unavailable(what)
         error.retry_after = answer.retry_after
         return error
     return NotFound(what) if answer.status == 404 else Invalid(what)

@@ -14,13 +14,14 @@ from funnel.core.error import FunnelError, Invalid, NotFound
 from funnel.core.url import redacted
 from funnel.net.client import Answer
 from funnel.ports import Clock, Content, Object, Reading
+from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.s3.address import Address, named
 from funnel.storage.s3.answers import Page, following
-from funnel.storage.s3.bucket import Bucket, Call
+from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.upload import Upload, sweep
 from funnel.storage.threads import ended
-from funnel.storage.web import date_of, pieces_of
+from funnel.storage.web import date_of, ranged, reading, size_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class S3Store:
 
     async def stat(self, url: str) -> Object:
         bucket, address = await self._existing(url)
-        call = Call(url=url, deed="looking", method="HEAD", key=address.key, headers=ASKING)
+        call = Call(url=url, deed="looking", method="HEAD", path=address.path, headers=ASKING)
         async with self._found(bucket, call) as response:
             return _described(url, response)
 
@@ -68,23 +69,15 @@ class S3Store:
     ) -> AsyncGenerator[Reading]:
         del etag
         bucket, address = await self._existing(url)
-        whole = start == 0 and end is None
-        wanted = ASKING if whole else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         call = Call(
             url=url,
             deed="reading",
-            method="GET",
-            key=address.key,
-            headers=wanted,
+            path=address.path,
+            headers=ranged(start, end) or ASKING,
             brief=False,
         )
         async with self._found(bucket, call) as response:
-            begins = start if response.status == 206 else 0
-            yield Reading(
-                found=_described(url, response),
-                start=begins,
-                pieces=pieces_of(response, url),
-            )
+            yield reading(response, _described(url, response))
 
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         bucket, address = await self._doors.bucket(url)
@@ -96,15 +89,15 @@ class S3Store:
                 url=url,
                 deed="storing",
                 method="PUT",
-                key=address.key,
+                path=address.path,
                 headers={**bucket.terms.writing, **condition},
                 body=body,
                 brief=False,
             )
-            async with bucket.ask(call) as response:
-                return Object(url, len(body), etag=response.headers.get("ETag", ""))
+            headers = await bucket.headers(call)
+            return Object(url, len(body), etag=headers.get("ETag", ""))
         await self._clear(bucket, address.key, url)
-        etag = await Upload(bucket, address.key, url, condition).send(content)
+        etag = await Upload(bucket, address.path, url, condition).send(content)
         return Object(url, max(content.size, 0), etag=etag)
 
     async def sweep(self, url: str, age: timedelta) -> int:
@@ -150,7 +143,7 @@ async def _pages(bucket: Bucket, prefix: str, url: str) -> AsyncGenerator[Page]:
     def asked(token: str) -> asyncio.Task[bytes]:
         more = {"continuation-token": token} if token else {}
         query = {"list-type": "2", "prefix": prefix, **more}
-        call = Call(url=url, deed="listing", method="GET", query=query)
+        call = Call(url=url, deed="listing", query=query)
         return asyncio.create_task(bucket.content(call))
 
     coming: asyncio.Task[bytes] | None = asked("")
@@ -178,11 +171,9 @@ async def _pages(bucket: Bucket, prefix: str, url: str) -> AsyncGenerator[Page]:
 
 def _described(url: str, response: Answer) -> Object:
     headers = response.headers
-    total = headers.get("Content-Range", "").rpartition("/")[2]
-    size = total if total.isdecimal() else headers.get("Content-Length", "-1")
     return Object(
         url,
-        int(size),
+        size_of(response),
         etag=headers.get("ETag", ""),
         last_modified=date_of(headers.get("Last-Modified", "")),
         checksums=checksums(headers),

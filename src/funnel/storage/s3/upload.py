@@ -10,13 +10,14 @@ from typing import Final
 from funnel.core.error import FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.ports import Clock, Content
+from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.parts import in_parts, tried
+from funnel.storage.s3.address import path_of
 from funnel.storage.s3.answers import Page
-from funnel.storage.s3.bucket import Bucket, Call
+from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.failure import answer_of
 from funnel.storage.threads import ended
-from funnel.storage.web import heard
 from funnel.storage.xml import element
 
 log = logging.getLogger(__name__)
@@ -31,11 +32,11 @@ MEBIBYTE: Final = 1 << 20
 
 
 class Upload:
-    """Of one file to one key, once, on behalf of `url`; a `condition` holds for its end."""
+    """Of one file to one place, once, on behalf of `url`; a `condition` holds for its end."""
 
-    def __init__(self, bucket: Bucket, key: str, url: str, condition: Mapping[str, str]) -> None:
+    def __init__(self, bucket: Bucket, path: str, url: str, condition: Mapping[str, str]) -> None:
         self._bucket = bucket
-        self._key = key
+        self._path = path
         self._url = url
         self._condition = condition
         self._id = ""
@@ -45,7 +46,7 @@ class Upload:
             url=self._url,
             deed="storing",
             method="POST",
-            key=self._key,
+            path=self._path,
             query={"uploads": ""},
             headers=self._bucket.terms.writing,
         )
@@ -75,14 +76,14 @@ class Upload:
             url=self._url,
             deed=f"storing part {number}",
             method="PUT",
-            key=self._key,
+            path=self._path,
             query={"partNumber": str(number), "uploadId": self._id},
             headers=self._bucket.terms.reading,
             body=piece,
             brief=False,
         )
-        tag, _ = await self._tried(call)
-        return tag
+        headers = await tried(lambda: self._bucket.headers(call))
+        return headers.get("ETag", "")
 
     async def _complete(self, tags: list[str]) -> str:
         parts = "".join(
@@ -93,28 +94,18 @@ class Upload:
             url=self._url,
             deed="storing",
             method="POST",
-            key=self._key,
+            path=self._path,
             query={"uploadId": self._id},
             headers=self._condition,
             body=f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode(),
             brief=False,
         )
-        _, text = await self._tried(call)
+        text = await tried(lambda: self._bucket.text(call))
         # A store may find out what is wrong after it has begun to answer.
         if "<Error>" in text:
             answer = answer_of(500, text)
             raise self._bucket.failure(call, answer)
         return element("ETag", text)
-
-    async def _tried(self, call: Call) -> tuple[str, str]:
-        """The ETag and the text of the answer."""
-
-        async def ask() -> tuple[str, str]:
-            async with self._bucket.ask(call) as response:
-                with heard(call.url, call.deed):
-                    return response.headers.get("ETag", ""), await response.text()
-
-        return await tried(ask)
 
     async def _forget(self, beginning: "asyncio.Task[None]") -> None:
         """Who is cancelled waits for it, but not for long."""
@@ -122,7 +113,7 @@ class Upload:
             async with asyncio.timeout(PATIENCE):
                 await asyncio.wait([beginning])
                 if self._id:
-                    await forget(self._bucket, self._key, self._id, self._url)
+                    await forget(self._bucket, self._path, self._id, self._url)
         except (FunnelError, TimeoutError) as error:
             log.warning(
                 "parts of an upload stay until they are swept: %s", error or redacted(self._url)
@@ -131,9 +122,9 @@ class Upload:
             beginning.cancel()
 
 
-async def forget(bucket: Bucket, key: str, upload: str, url: str) -> None:
+async def forget(bucket: Bucket, path: str, upload: str, url: str) -> None:
     """Tries for a while: what stays costs money, and nobody sees it."""
-    call = Call(url=url, deed="sweeping", method="DELETE", key=key, query={"uploadId": upload})
+    call = Call(url=url, deed="sweeping", method="DELETE", path=path, query={"uploadId": upload})
     for pause in (0.5, 2.0, 0.0):
         try:
             await bucket.text(call)
@@ -157,7 +148,7 @@ async def sweep(bucket: Bucket, key: str, url: str, now: Clock, age: timedelta =
     async for found, upload, begun in unfinished(bucket, key, url):
         is_meant = found == key or key.endswith("/") or not key
         if is_meant and begun <= before:
-            await forget(bucket, found, upload, url)
+            await forget(bucket, path_of(found), upload, url)
             count += 1
     return count
 
@@ -167,7 +158,7 @@ async def unfinished(
 ) -> AsyncIterator[tuple[str, str, datetime]]:
     query = {"uploads": "", "prefix": prefix}
     while True:
-        call = Call(url=url, deed="sweeping", method="GET", query=query)
+        call = Call(url=url, deed="sweeping", query=query)
         page = Page(await bucket.content(call), "Upload", url)
         for one in page.things:
             begun = datetime.fromisoformat(one.get("Initiated", "1970-01-01T00:00:00Z"))

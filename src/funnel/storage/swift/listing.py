@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlencode
 
 from msgspec import DecodeError, ValidationError, json
 
 from funnel.core.error import Unavailable
 from funnel.core.url import redacted
 from funnel.core.value import Value
-from funnel.storage.swift.door import Call, Door
+from funnel.storage.calls import Call
+from funnel.storage.swift.door import Door
 from funnel.storage.swift.place import path_of
 from funnel.storage.web import heard
 
@@ -55,8 +55,12 @@ async def items(door: Door, container: str, prefix: str, url: str) -> AsyncItera
 
 async def _page(door: Door, container: str, query: dict[str, str], url: str) -> tuple[Item, ...]:
     """Nothing else says which is the last one: how many it has, each server decides."""
-    asked = urlencode({"format": "json", **query})
-    call = Call(url=url, deed="listing", path=f"{path_of(container)}?{asked}")
+    call = Call(
+        url=url,
+        deed="listing",
+        path=path_of(container),
+        query={"format": "json", **query},
+    )
     async with door.ask(call) as answer:
         if answer.status == 204:
             return ()

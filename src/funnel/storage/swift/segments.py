@@ -12,8 +12,9 @@ from msgspec import DecodeError, ValidationError, json
 from funnel.core.error import Denied, FunnelError, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.core.value import Value
+from funnel.storage.calls import Call
 from funnel.storage.patience import Patience
-from funnel.storage.swift.door import Call, Door
+from funnel.storage.swift.door import Door
 from funnel.storage.swift.listing import Item, items
 from funnel.storage.swift.place import Place, path_of
 from funnel.together import abreast
@@ -75,13 +76,13 @@ class Segments:
         newest = {"X-Newest": "true"}
         try:
             look = Call(url=self._url, deed="looking", path=path, method="HEAD", headers=newest)
-            async with self._door.ask(look) as answer:
-                if "X-Static-Large-Object" not in answer.headers:
-                    return frozenset()
+            if "X-Static-Large-Object" not in await self._door.headers(look):
+                return frozenset()
             call = Call(
                 url=self._url,
                 deed="reading the manifest",
-                path=f"{path}?multipart-manifest=get",
+                path=path,
+                query={"multipart-manifest": "get"},
                 headers=newest,
             )
             return _parts(await self._door.content(call), self._url)
@@ -133,9 +134,8 @@ class Segments:
             path=path_of(self._place.container),
             method="HEAD",
         )
-        async with self._door.ask(call) as answer:
-            found = [answer.headers.get(name, "") for name in VERSIONS]
-        return any(one not in {"", "False", "false"} for one in found)
+        headers = await self._door.headers(call)
+        return any(headers.get(name, "") not in {"", "False", "false"} for name in VERSIONS)
 
     async def remove(self, names: Iterable[str]) -> None:
         await abreast(
@@ -153,7 +153,7 @@ class Segments:
             deed="removing a segment",
             path=path_of(self._place.segments, name),
             method="DELETE",
-            fine=frozenset({204, 404}),
+            also=frozenset({404}),
         )
         await self._door.content(call)
 

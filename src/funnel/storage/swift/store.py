@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from hashlib import md5
@@ -10,16 +10,17 @@ from typing import Final
 
 from funnel.core.error import Denied, FunnelError, NotFound
 from funnel.core.url import redacted
+from funnel.net.client import Answer
 from funnel.ports import Clock, Content, Object, Reading
+from funnel.storage.calls import Call
 from funnel.storage.content import PART
-from funnel.storage.patience import Changed
-from funnel.storage.swift.door import FINE, Call, Door
+from funnel.storage.swift.door import Door
 from funnel.storage.swift.listing import is_directory, items
 from funnel.storage.swift.place import Place, existing, named, path_of, place_of
 from funnel.storage.swift.plugin import SCHEME
 from funnel.storage.swift.segments import Old, Segments
 from funnel.storage.swift.upload import Upload
-from funnel.storage.web import date_of, pieces_of
+from funnel.storage.web import date_of, ranged, reading, size_of
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class SwiftStore:
     async def stat(self, url: str) -> Object:
         call = Call(url=url, deed="looking", path=existing(url).path, method="HEAD")
         async with self._door.ask(call) as answer:
-            return _described(url, answer.headers)
+            return _described(url, answer)
 
     async def list_objects(self, url: str) -> AsyncIterator[Object]:
         place = place_of(url)
@@ -67,23 +68,15 @@ class SwiftStore:
         self, url: str, start: int, end: int | None, etag: str
     ) -> AsyncGenerator[Reading]:
         del etag
-        part = start or end is not None
         call = Call(
             url=url,
             deed="reading",
             path=existing(url).path,
-            headers={"Range": f"bytes={start}-{'' if end is None else end - 1}"} if part else {},
-            fine=FINE | {416},
+            headers=ranged(start, end),
             brief=False,
         )
         async with self._door.ask(call) as answer:
-            if answer.status == 416:
-                raise Changed(f"{redacted(url)} is shorter now than when it was begun")
-            yield Reading(
-                found=_described(url, answer.headers),
-                start=start if answer.status == 206 else 0,
-                pieces=pieces_of(answer, url),
-            )
+            yield reading(answer, _described(url, answer))
 
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         place = named(url)
@@ -132,15 +125,15 @@ class SwiftStore:
                 log.info("removed what %d broken uploads to %s left", count, redacted(url))
 
 
-def _described(url: str, headers: Mapping[str, str]) -> Object:
+def _described(url: str, answer: Answer) -> Object:
+    headers = answer.headers
     if is_directory(headers.get("Content-Type", "")):
         raise NotFound(f"{redacted(url)} is no file")
-    total = headers.get("Content-Range", "").rpartition("/")[2]
     etag = headers.get("ETag", "").strip('"')
     is_sum = len(etag) == MD5 and not any(name in headers for name in LARGE)
     return Object(
         url,
-        int(total if total.isdecimal() else headers.get("Content-Length", "-1")),
+        size_of(answer),
         etag=etag,
         last_modified=date_of(headers.get("Last-Modified", "")),
         checksums={"md5": etag} if is_sum else {},

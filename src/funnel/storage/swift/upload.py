@@ -12,9 +12,10 @@ from msgspec import json
 from funnel.core.error import Denied, Exists, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.ports import Content
+from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.parts import in_parts, tried
-from funnel.storage.swift.door import Call, Door
+from funnel.storage.swift.door import Door
 from funnel.storage.swift.place import LONGEST, Place, path_of
 from funnel.storage.swift.segments import BEGUN, Segments
 from funnel.storage.unfinished import taken_back
@@ -30,6 +31,8 @@ ROOM: Final = 20
 """Bytes for the name of a segment behind that of the upload."""
 MOST: Final = 1000
 """Lines of a manifest."""
+SAME: Final = ("X-Container-Read", "X-Container-Write", "X-Storage-Policy")
+"""The rights and the policy of a container."""
 
 
 class Stored(NamedTuple):
@@ -91,19 +94,15 @@ class Upload:
             )
 
     async def _make_container(self) -> None:
-        """With the rights and the policy of the one beside it."""
+        """With what the one beside it has of `SAME`."""
         look = Call(
             url=self._url,
             deed="looking",
             path=path_of(self._place.container),
             method="HEAD",
         )
-        async with self._door.ask(look) as answer:
-            same = {
-                name: answer.headers[name]
-                for name in ("X-Container-Read", "X-Container-Write", "X-Storage-Policy")
-                if name in answer.headers
-            }
+        headers = await self._door.headers(look)
+        same = {name: headers[name] for name in SAME if name in headers}
         call = Call(
             url=self._url,
             deed=f"making the container {self._place.segments}",
