@@ -195,3 +195,48 @@ def test_nothing_is_replaced_where_that_is_said(call: Call, tmp_path: Path) -> N
         assert f"there is {here}/to/{words[0]} already, and nothing is replaced" in answer.err
     assert (tmp_path / "to" / "put").read_text() == "new"
     assert (tmp_path / "to" / "copy").read_text() == "newer"
+
+
+def test_what_is_no_file_is_never_replaced(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("abc")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        answer = call("storage", "get", f"file://{tmp_path}/a", name)
+        assert (answer.code, "neither a file nor a directory" in answer.err) == (1, True)
+    answer = call("storage", "put", "a", f"file://{tmp_path}/pipe")
+    assert (answer.code, "something that is no file" in answer.err) == (1, True)
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_file_is_got_to_where_a_link_leads(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("abc")
+    (tmp_path / "b").write_text("old")
+    (tmp_path / "link").symlink_to("b")
+    assert call("storage", "get", f"file://{tmp_path}/a", "link").code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "b").read_text() == "abc"
+
+
+def test_directories_are_put_with_all_that_links_lead_to(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "from/below").mkdir(parents=True)
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else/b").write_text("b")
+    (tmp_path / "from/link").symlink_to("../else")
+    (tmp_path / "from/below/twice").symlink_to("../../else/b")
+    put = call("storage", "put", "from", f"file://{tmp_path}/to")
+    assert [one["URL"].removeprefix(f"file://{tmp_path}/to/") for one in put.documents] == [
+        "below/twice",
+        "link/b",
+    ]
+
+
+@pytest.mark.parametrize("to", [".", "../from", "nothing"])
+def test_a_link_that_leads_nowhere_or_back_is_an_error(call: Call, tmp_path: Path, to: str) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from/a").write_text("a")
+    (tmp_path / "from/link").symlink_to(to)
+    answer = call("storage", "put", "from", f"file://{tmp_path}/to")
+    assert (answer.code, "from/link is" in answer.err) == (1, True)
+    assert not (tmp_path / "to").exists()

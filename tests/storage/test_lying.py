@@ -12,7 +12,7 @@ from lying import FILE, FOLDER, TIMES, Lie, LyingStore, stores
 from scene import STEP, Attempt
 from stormy import descriptors_below
 
-from funnel.core.error import FunnelError
+from funnel.core.error import FunnelError, Invalid
 from funnel.core.task import FileType, Input, Spec
 from funnel.service.stage import lay_out, stage
 from funnel.storage import download, remote
@@ -103,3 +103,21 @@ def snapshot(top: Path, but: Path | None = None) -> Mapping[str, bytes]:
         for one in top.rglob("*")
         if one.is_file() and not (but and one.is_relative_to(but))
     }
+
+
+@pytest.mark.parametrize("names", [("a/b", "a//b"), ("./a", "a"), ("a", "/a"), ("a/./b", "a/b")])
+async def test_no_file_of_a_directory_replaces_another(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    store = LyingStore(b"x", names)
+    attempt, storage = Attempt(tmp_path), RemoteStorage(store, QUICK)
+    with pytest.raises(Invalid, match="another one would both be"):
+        await storage.get(FOLDER, tmp_path / "to")
+    plan = attempt.planned(SPEC, {})
+    with pytest.raises(Invalid, match="another one would both be"):
+        await stage(
+            plan,
+            attempt.root,
+            replace(attempt.transfers, storage=storage),
+            lay_out(plan, attempt.root),
+        )

@@ -32,6 +32,7 @@ from funnel.ports.storage import (
     Store,
     Sweeper,
     Transfer,
+    refuse_twins,
 )
 
 Clock: TypeAlias = Callable[[], datetime]
@@ -73,5 +74,6 @@ __all__ = [
     "Sweeper",
     "Tasks",
     "Transfer",
+    "refuse_twins",
     "unheard",
 ]

@@ -42,6 +42,30 @@ class Object(Value):
         return found
 
 
+def refuse_twins(found: Sequence[Object]) -> None:
+    """
+    Of a list, before its files are brought: none may replace another without a word.
+
+    Raises `Invalid` where two names lead to one place, as `a//b` and `a/b` do, or climb.
+    """
+    odd = {one.below() for one in found if not _is_plain(one.name)}
+    seen = set[Parts]()
+    for one in found if odd else ():
+        place = one.below()
+        if place in seen:
+            raise Invalid(
+                f"{redacted(one.url)} and another one would both be {'/'.join(place)}; name each by"
+                " itself"
+            )
+        if place in odd:
+            seen.add(place)
+
+
+def _is_plain(name: str) -> bool:
+    padded = f"/{name}/"
+    return "//" not in padded and "/./" not in padded
+
+
 def _may_be_a_name(text: str) -> bool:
     try:
         encoded = text.encode(errors="surrogateescape")

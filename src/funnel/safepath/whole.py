@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import IO, Final
@@ -23,10 +24,9 @@ def whole_file(
     Where the file system can, it has no name before, so that a kill leaves nothing; but where it
     replaces another, it has one of its own for a moment. Of a body that fails nothing is left.
     `durable` is on disk, name and all. Without `replace` it raises `FileExistsError` instead, at
-    once where it can.
+    once where it can, and always where there is a device, a pipe or a socket.
     """
-    if not replace and _is_taken(directory, name):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+    _refuse_taken(directory, name, replace=replace)
     made, unfinished = _new(directory, mode)
     try:
         yield made
@@ -90,11 +90,14 @@ def _is_linked(fd: int, directory: int, name: str) -> bool:
     return False
 
 
-def _is_taken(directory: int, name: str) -> bool:
+def _refuse_taken(directory: int, name: str, *, replace: bool) -> None:
     with suppress(FileNotFoundError):
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-        return True
-    return False
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+        if not replace:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+        # Root could rename a file over /dev/null.
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            raise FileExistsError(errno.EEXIST, "there is something that is no file", name)
 
 
 def _link(fd: int, directory: int, name: str) -> None:

@@ -17,7 +17,7 @@ from funnel.core.plan import Content, Download, Plan, make_plan
 from funnel.core.task import FileType, Spec
 from funnel.core.url import redacted
 from funnel.core.value import Value
-from funnel.ports import Share, Storage
+from funnel.ports import Share, Storage, refuse_twins
 from funnel.safepath import Kind, Tree
 from funnel.service.transfers import Transfers
 
@@ -146,6 +146,7 @@ async def _listed(plan: Plan, transfers: Transfers) -> Sequence[Bring]:
         objects = await transfers.storage.list_objects(one.url)
         if not objects:
             await transfers.note(Level.WARNING, EMPTY, {"url": redacted(one.url)})
+        refuse_twins(objects)
         at = parts(one.path)
         found[one] = [Bring(each.url, text((*at, *each.below()))) for each in objects]
 

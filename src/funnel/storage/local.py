@@ -178,6 +178,8 @@ class LocalStorage:
             try:
                 size = _stored(source, directory, name, check, overwrite=overwrite)
             except FileExistsError as error:
+                if overwrite:
+                    raise
                 raise Exists(f"there is {url} already, and nothing is replaced") from error
         return Object(url, size)
 

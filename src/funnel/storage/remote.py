@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from funnel.core.error import Denied, Exists, Invalid, NotFound
 from funnel.core.url import redacted
-from funnel.ports import Object, Share, Store, Sweeper
+from funnel.ports import Object, Share, Store, Sweeper, refuse_twins
 from funnel.storage.content import PART, FileContent
 from funnel.storage.download import BUFFER, Download
 from funnel.storage.landing import Corrupt
@@ -171,7 +171,9 @@ class RemoteStorage:
             raise AssertionError
 
     async def _get_directory(self, url: str, to: Path, share: Share) -> Object:
-        waiting = iter(await self.list_objects(url))
+        found = await self.list_objects(url)
+        refuse_twins(found)
+        waiting = iter(found)
 
         async def work() -> None:
             for one in waiting:

@@ -1,6 +1,7 @@
 """`funnel storage get`."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 
 from funnel.cli.storage.moving import How, Job, move_all, moving_options
 from funnel.cli.storage.sources import files_at, last
+from funnel.core.error import Invalid
 from funnel.ports import Object, Storage
 
 
@@ -23,7 +25,11 @@ def get(url: str, path: Path, **how: Any) -> None:
     Of a directory at URL all files are copied, under their names below PATH. Each is whole under
     its name in the end, or not there.
     """
-    move_all(lambda storage: _jobs(storage, url, path.absolute()), How(**how))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise Invalid(f"{path} is there, and neither a file nor a directory; name another place")
+    # Links are followed, as cp does: /dev/stdout is one.
+    to = Path(os.path.realpath(path))
+    move_all(lambda storage: _jobs(storage, url, to), How(**how))
 
 
 async def _jobs(storage: Storage, url: str, path: Path) -> Sequence[Job]:

@@ -1,17 +1,18 @@
 """What there is to move."""
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from funnel.core.error import Denied, Invalid, NotFound
-from funnel.ports import Object, Storage
+from funnel.ports import Object, Storage, refuse_twins
 
 
 async def files_at(storage: Storage, url: str) -> tuple[Object, Sequence[Object]]:
     """
-    What is at the URL, and where it is a directory its files.
+    What is at the URL, and where it is a directory its files, each of another place below.
 
     Where the store does not say what it is, it is a file of unknown size.
     """
@@ -22,19 +23,34 @@ async def files_at(storage: Storage, url: str) -> tuple[Object, Sequence[Object]
         return Object(url, -1), ()
     if found.size_bytes or found.etag:
         return found, ()
+    files: Sequence[Object] = ()
     with suppress(NotFound, Invalid):
-        return found, await storage.list_objects(url)
-    return found, ()
+        files = await storage.list_objects(url)
+    refuse_twins(files)
+    return found, files
 
 
 def files_below(top: Path) -> Iterator[tuple[str, Path]]:
-    """Each file of a directory, and of those below, by its name in it; links to files count."""
-    for folder, folders, files in os.walk(top, onerror=_raise):
-        folders.sort()
-        here = Path(folder)
-        for one in sorted(here / name for name in files):
-            if one.is_file():
-                yield _name(one, top), one
+    """
+    Each file of a directory, and of those below, by its name in it; links are followed.
+
+    Raises `Invalid` for links that lead back or to nothing, and for what is neither file nor
+    directory: nothing is left out without a word.
+    """
+    waiting: deque[tuple[Path, str, tuple[Path, ...]]] = deque([(top, "", (top.resolve(),))])
+    while waiting:
+        folder, above, outer = waiting.popleft()
+        for entry in sorted(os.scandir(folder), key=lambda one: one.name):
+            one, name = folder / entry.name, f"{above}{entry.name}"
+            if entry.is_file():
+                yield _sayable(name, one), one
+            elif entry.is_dir():
+                waiting.append((one, f"{name}/", (*outer, _deeper(one, outer))))
+            else:
+                raise Invalid(
+                    f"{one} is neither a file nor a directory, nor a link to one; put the others"
+                    " without it"
+                )
 
 
 def in_directory(url: str, name: str) -> str:
@@ -51,14 +67,16 @@ def last(url: str) -> str:
     return url.rstrip("/").rpartition("/")[2]
 
 
-def _name(path: Path, top: Path) -> str:
-    name = str(path.relative_to(top))
+def _deeper(folder: Path, outer: Sequence[Path]) -> Path:
+    real = folder.resolve()
+    if real in outer:
+        raise Invalid(f"{folder} is a link that leads back to {real}")
+    return real
+
+
+def _sayable(name: str, path: Path) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
         raise Invalid(f"the name of {path!r} is not UTF-8; give it another one") from error
     return name
-
-
-def _raise(error: OSError) -> None:
-    raise error
