@@ -157,6 +157,8 @@ async def test_what_has_no_body_is_over_with_its_head(answer: bytes) -> None:
         OK + b"Content-Length: -1\r\n\r\nabc",
         OK + b"Content-Length: 99999999999999999999999\r\n\r\nabc",
         OK + b"Transfer-Encoding: gzip\r\n\r\nabc",
+        OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n" + chunked(chunked(b"abc", 3)[28:], 99),
         OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
         OK + b"No colon\r\n\r\n",
         OK + b"A: b\nContent-Length: 1\r\n\r\na" + b"\0",

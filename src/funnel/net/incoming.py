@@ -12,6 +12,7 @@ Piece: TypeAlias = bytes | memoryview
 
 MOST: Final = 64 << 10
 """Bytes of a head, and of what comes between two pieces of a body."""
+CODINGS: Final = frozenset({"", "chunked"})
 BLOCK: Final = 1 << 19
 """Bytes that are gathered before they are handed on, where they come fast."""
 
@@ -67,7 +68,7 @@ class Incoming:
         self._got: list[tuple[bytes, bytes]] = []
         self._phrase = b""
         self._pieces: deque[Piece] = deque()
-        self._is_chunked = False
+        self._coding = ""
         self._left = 0
         """Bytes that are still to come, where no parser is needed; -1 for those up to the end."""
         self._block = memoryview(b"")
@@ -92,7 +93,10 @@ class Incoming:
             self.stays = False
             if not self.is_whole:
                 raise Broken(f"what came is no answer of HTTP: {error}") from error
-        if self.is_begun and not self.is_whole and not self._is_chunked:
+        if self._coding not in CODINGS:
+            # What is packed would be taken for the file itself.
+            raise Broken(f"what came is packed by {self._coding[:40]!r}, which nobody asked for")
+        if self.is_begun and not self.is_whole and not self._coding:
             self._parser = None
 
     def space(self) -> memoryview:
@@ -167,12 +171,14 @@ class Incoming:
         self.status = parser.get_status_code()
         if self.status < 200:
             return
+        self.headers = _headers(self._got)
+        self._coding = self.headers.get("transfer-encoding", "").lower()
+        if self._coding not in CODINGS:
+            return
         self._lines = 0
         self.is_begun = True
         self.reason = self._phrase.decode("latin-1")
-        self.headers = _headers(self._got)
         self.stays = parser.should_keep_alive()
-        self._is_chunked = "transfer-encoding" in self.headers
         self._left = int(self.headers.get("content-length", -1))
         if self._is_bodiless:
             self.is_whole = True
