@@ -4,7 +4,6 @@ import difflib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
@@ -33,8 +32,7 @@ def no_settings(plugin: "Plugin[Any, Any]") -> Any:
     return plugin.settings()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Host:
+class Host(Value, kw_only=True, dict=True):
     """What the program that opens an adapter offers it."""
 
     now: Clock
@@ -44,7 +42,7 @@ class Host:
     """Names this deployment in the labels of containers and jobs."""
     private: tuple[Path, ...] = ()
     """Files and directories of our own, which no task may name."""
-    reach: Reach = field(default_factory=Reach)
+    reach: Reach = Reach()
     """Where requests to URLs that users name may go."""
     store: Callable[[str], Store] = no_store
     """That of a URL, for storages which lead to others."""
@@ -61,8 +59,7 @@ class Host:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Plugin(Generic[S, T]):
+class Plugin(Value, Generic[S, T]):
     """
     A settings class, what to make of it, and the section of the settings file that it reads.
 

@@ -71,7 +71,7 @@ async def run_worker(config: Config, spec: Spec) -> Ended:
             opening = Opening(stack, config)
             solo = Solo(ids(now)(), spec, now)
             # A server on the same work directory must not take its containers for leftovers.
-            opening.host = replace(opening.host, deployment=solo.task_id)
+            opening.host = replace_value(opening.host, deployment=solo.task_id)
             worker, runtime = await opening.worker(solo, await opening.storage())
             # A server waits for the engine; here somebody waits for us, and shall know why.
             await runtime.describe()

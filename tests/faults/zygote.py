@@ -11,7 +11,6 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from unittest.mock import patch
 
 import msgspec
 import uvloop
+from msgspec.structs import replace
 
 from funnel import app, cli, plugins
 from funnel.core.backoff import delays

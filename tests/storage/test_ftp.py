@@ -1,7 +1,6 @@
 """FTP, at real servers: one of today, one that knows nothing new, and by TLS."""
 
 import asyncio
-import dataclasses
 import os
 import shutil
 from collections.abc import AsyncGenerator, Iterator
@@ -254,7 +253,7 @@ async def test_tls_may_begin_with_the_first_byte(
 
 
 async def test_hosts_that_may_not_be_reached_are_not(settings: Settings, base: str) -> None:
-    nowhere = dataclasses.replace(HOST, reach=Reach())
+    nowhere = replace(HOST, reach=Reach())
     async with opened("ftp", settings, nowhere) as storage:
         for host in ("127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]", "0x7f000001"):
             with pytest.raises(Denied, match=r"not a public address.*Outbound"):

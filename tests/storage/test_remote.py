@@ -4,11 +4,11 @@ import asyncio
 import re
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from disks import small_disk
+from msgspec.structs import replace
 from stormy import (
     AWAY,
     BODY,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 from faults import WRITING, Choose, Fault, Line, Must
+from msgspec.structs import replace
 
 from funnel.core.error import FunnelError, NotFound
 from funnel.ports import Storage

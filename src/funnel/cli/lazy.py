@@ -3,14 +3,14 @@
 import importlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import click
 
+from funnel.core.value import Value
 
-@dataclass(frozen=True, slots=True)
-class Lazy:
+
+class Lazy(Value):
     """Where a command is, as module:name, and its line in the help."""
 
     target: str

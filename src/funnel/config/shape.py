@@ -2,8 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeGuard, get_args, get_origin
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard, get_args, get_origin
 
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
@@ -13,8 +12,7 @@ from funnel.core.value import Value
 ACRONYMS: Final = {one.lower(): one for one in ("CA", "HTTP", "ID", "RPC", "SQL", "TLS", "URL")}
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One setting: `display` is how people know it, `name` the field, `type` its annotation."""
 
     display: str

@@ -1,12 +1,12 @@
 """Where requests of ours may go, when others have a say in it, and where theirs come from."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
 from funnel.core.error import Denied, Invalid
+from funnel.core.value import Value
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -59,8 +59,7 @@ def networks(texts: Iterable[str], setting: str) -> tuple[Network, ...]:
         raise Invalid(f"{setting}: {error}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class Reach(Value, kw_only=True):
     """
     Public addresses, and those in `allowed`; none in `denied`, whatever else is said.
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Final, TypeAlias, cast
 
+from funnel.core.value import Value
 from funnel.net.incoming import BLOCK, MOST, Broken, Incoming, Piece
 
 Body: TypeAlias = "AsyncIterator[bytes | memoryview] | bytes | memoryview | None"
@@ -17,8 +17,7 @@ AHEAD: Final = 2 * BLOCK
 """Bytes of a body that may wait before no more is read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Value, kw_only=True):
     """As it is sent: the `head` with its empty line, and a `body` that is chunked or is told of."""
 
     head: bytes

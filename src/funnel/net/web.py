@@ -4,15 +4,16 @@ import base64
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
 from yarl import URL
 
 from funnel.core.error import Denied, Invalid
 from funnel.core.reach import Reach
 from funnel.core.url import objection, redacted
+from funnel.core.value import Value
 from funnel.net.client import Answer, Client, Origin
 from funnel.net.connection import Body
 from funnel.net.guard import literal
@@ -25,11 +26,10 @@ LEGAL: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Value, kw_only=True):
     """How one origin is spoken to: `headers` with what gives access there, and whom to believe."""
 
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
     tls: ssl.SSLContext | None = None
     """None: whom every program believes."""
 

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Final, Protocol, TypeAlias, runtime_checkable
@@ -165,8 +164,7 @@ Piece: TypeAlias = bytes | memoryview
 """Of a file. Nobody writes to it any more."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Value, kw_only=True):
     """
     An answer with content: `pieces` of the file, the first of which begins at `start`.
 

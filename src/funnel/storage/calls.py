@@ -4,9 +4,9 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
+from funnel.core.value import Value
 from funnel.net.client import Answer
 from funnel.storage.web import heard
 
@@ -14,8 +14,7 @@ BRIEF: Final = 60.0
 """Seconds for an answer without the content of a file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Value, kw_only=True):
     """
     One request on behalf of `url`, which errors name; the `deed` is as in "reading".
 
@@ -26,8 +25,8 @@ class Call:
     deed: str
     path: str = ""
     method: str = "GET"
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
     body: bytes | memoryview | None = None
     also: frozenset[int] = frozenset()
     """Statuses that are wanted, beside those of success."""

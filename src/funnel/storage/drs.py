@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from msgspec.structs import replace as with_fields
+from msgspec.structs import replace
 
 from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.value import Value
@@ -78,7 +77,7 @@ class DrsStore:
                     place, entries[at : at + ABREAST], url
                 ):
                     if found.contents is None:
-                        yield with_fields(_object(url, found), name=f"{above}{name}")
+                        yield replace(_object(url, found), name=f"{above}{name}")
                     else:
                         waiting.append((f"{above}{name}/", where, found, depth + 1))
 

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Self, TypeVar
 from urllib.parse import quote
 
@@ -81,8 +80,7 @@ class DrsObject(Value):
         return {name: text for name, text in found.items() if HEXADECIMAL.fullmatch(text)}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value):
     """Where an object is asked for; `names` lead on from it, where it is a bundle."""
 
     host: str

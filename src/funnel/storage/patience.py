@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from funnel.core.backoff import delays
 from funnel.core.error import Unavailable
+from funnel.core.value import Value
 from funnel.net.jitter import chance, jittered
 
 T = TypeVar("T")
@@ -94,8 +94,7 @@ def unwatched() -> Generator[None]:
             watch.reset()
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Value):
     """
     `tries` before a failure is one, counted anew whenever `worth` bytes have come since.
 

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
+
+from msgspec.structs import replace
 
 from funnel.core.error import Invalid
 from funnel.core.url import objection, redacted

@@ -4,12 +4,12 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 from funnel.core.error import FunnelError
 from funnel.core.url import redacted
+from funnel.core.value import Value
 from funnel.net.client import Answer, Client, place_of
 from funnel.ports import Clock
 from funnel.storage.calls import BRIEF, Call, Caller, begun
@@ -26,8 +26,7 @@ ERROR_SIZE: Final = 64 * 1024
 BUFFER: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Value, kw_only=True):
     """
     How a bucket is reached: `url` of it, without a slash at the end.
 

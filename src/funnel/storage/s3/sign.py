@@ -3,13 +3,13 @@
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
 from funnel.core.secret import Secret
+from funnel.core.value import Value
 
 UNRESERVED: Final = "-_.~"
 NOTHING: Final = hashlib.sha256().hexdigest()
@@ -19,8 +19,7 @@ NOTHING: Final = hashlib.sha256().hexdigest()
 NO_SECRET: Final = Secret()
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(Value):
     """What opens a store, until then."""
 
     key: str
@@ -29,8 +28,7 @@ class Keys:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Value, kw_only=True):
     """`path` is quoted already; `body` is the hexadecimal SHA-256 of the body."""
 
     method: str

@@ -6,9 +6,10 @@ from base64 import b64decode
 from binascii import Error as Malformed
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from funnel.core.error import FunnelError, Invalid, NotFound
 from funnel.core.url import redacted
