@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from funnel.net.incoming import BLOCK, MOST, Broken
 Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 BODY: Final = random.Random(1).randbytes(3 * BLOCK + 7)
+NO_HEADERS: Final[Mapping[str, str]] = {}
 OK: Final = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -73,8 +75,10 @@ def saying(answer: bytes, cuts: random.Random | None = None, *, stays: bool = Fa
     return serve
 
 
-async def whole(client: Client, origin: Origin, method: str = "GET") -> tuple[int, bytes]:
-    async with client.request(method, origin, "/", {}) as answer:
+async def whole(
+    client: Client, origin: Origin, method: str = "GET", headers: Mapping[str, str] = NO_HEADERS
+) -> tuple[int, bytes]:
+    async with client.request(method, origin, "/", headers) as answer:
         return answer.status, await answer.read()
 
 
@@ -238,12 +242,15 @@ async def test_a_request_that_a_kept_connection_did_not_take_is_sent_again() -> 
         assert (counted.connections, counted.requests) == (3, 5)
 
 
-async def test_what_might_be_done_twice_is_not_sent_again() -> None:
+@pytest.mark.parametrize(("method", "headers"), [("POST", {}), ("PUT", {"If-None-Match": "*"})])
+async def test_what_might_be_done_twice_is_not_sent_again(
+    method: str, headers: dict[str, str]
+) -> None:
     counted = Counted(at_once=False)
     async with serving(counted.serve) as origin, Client() as client:
-        assert await whole(client, origin, "POST") == (200, b"here")
+        assert await whole(client, origin, method, headers) == (200, b"here")
         with pytest.raises(ConnectionError):
-            await whole(client, origin, "POST")
+            await whole(client, origin, method, headers)
         assert (counted.connections, counted.requests) == (1, 2)
 
 
@@ -517,6 +524,36 @@ async def test_whom_nobody_believes_is_not_spoken_to(tmp_path: Path) -> None:
     ):
         assert answered.status == 200
     assert hearing.heard[0][1] == BODY
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_an_answer_by_tls_that_ends_with_the_line_is_whole_where_that_is_said(
+    version: ssl.TLSVersion, tmp_path: Path, *, is_said: bool
+) -> None:
+    authority, tls = Authority(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*authority.issue().written(tmp_path))
+    tls.maximum_version = version
+
+    def serve(listening: socket.socket) -> None:
+        line = tls.wrap_socket(listening.accept()[0], server_side=True)
+        line.recv(1 << 16)
+        line.sendall(OK + b"\r\n" + BODY[:5000])
+        if is_said:
+            with suppress(OSError):
+                line.unwrap()
+        socket.socket(fileno=line.detach()).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(asyncio.to_thread(serve, listening))
+        origin = Origin("https", "127.0.0.1", listening.getsockname()[1], authority.trusted())
+        async with Client() as client:
+            if is_said:
+                assert await whole(client, origin) == (200, BODY[:5000])
+            else:
+                with pytest.raises(ConnectionError):
+                    await whole(client, origin)
+        await serving
 
 
 async def test_of_an_answer_only_so_much_is_read_as_is_asked_for() -> None:

@@ -21,6 +21,8 @@ STAGGER: Final = 0.25
 """Seconds until the next address of a host is tried beside those before."""
 AGAIN: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 """What may reach a server twice."""
+CONDITION: Final = "if-none-match"
+"""Under this one, what has reached a server is in the way of itself."""
 PORTS: Final = {"http": 80, "https": 443}
 BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 USUAL: Final = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "funnel"}
@@ -156,23 +158,20 @@ class Client:
         `Unsayable` for a header that would be two; what the guard does.
         """
         request = _request(method, origin, target, headers, body)
-        connection, incoming = await self._asked(method, origin, request)
+        connection, incoming = await self._asked(origin, request)
         try:
             yield Answer(target, connection, incoming)
         finally:
             if connection.finish():
                 self._keep(origin, connection)
 
-    async def _asked(
-        self, method: str, origin: Origin, request: Request
-    ) -> tuple[Connection, Incoming]:
+    async def _asked(self, origin: Origin, request: Request) -> tuple[Connection, Incoming]:
         """A server may close a connection that is kept just when it is used again."""
         if kept := self._taken(origin):
             try:
                 return kept, await _exchanged(kept, request)
             except ConnectionError:
-                is_given_up = method in AGAIN and not isinstance(request.body, AsyncIterator)
-                if kept.is_heard or not is_given_up:
+                if kept.is_heard or not request.is_repeatable:
                     raise
         connection = await self._connected(origin)
         return connection, await _exchanged(connection, request)
@@ -292,6 +291,9 @@ def _request(
         body=body,
         is_chunked=is_chunked,
         is_bodiless=method == "HEAD",
+        is_repeatable=method in AGAIN
+        and CONDITION not in said
+        and not isinstance(body, AsyncIterator),
     )
 
 

@@ -1,6 +1,7 @@
 """One connection to a server of HTTP/1.1: a request at a time, and its answer."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from typing import Final, TypeAlias, cast
 
@@ -25,6 +26,8 @@ class Request(Value, kw_only=True):
     is_chunked: bool = False
     is_bodiless: bool = False
     """Whether the answer has no body, whatever it says of one."""
+    is_repeatable: bool = False
+    """Whether it may reach the server twice."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -97,10 +100,27 @@ class Connection(asyncio.BufferedProtocol):
         if incoming:
             # Of what has not come yet.
             incoming.stays = False
-        if exc or not (incoming and incoming.end()):
+        if exc or not (incoming and (incoming.is_whole or self._is_said()) and incoming.end()):
             lost = exc if isinstance(exc, OSError) else Broken(str(exc or "the server closed it"))
             self._failure = self._failure or lost
         self._wake()
+
+    def _is_said(self) -> bool:
+        """
+        Whether the other side itself has ended it.
+
+        By TLS it says so, and a line that is cut does not (RFC 9112, 9.8); else nobody can tell.
+        """
+        tls = self._transport.get_extra_info("ssl_object")
+        if tls is None:
+            return True
+        try:
+            tls.read(1)
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError:
+            pass
+        return False
 
     # --- who asks
 
