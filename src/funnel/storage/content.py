@@ -8,7 +8,7 @@ from typing import IO, Final
 
 from funnel.core.error import Invalid, Unavailable
 from funnel.storage.sums import Sum
-from funnel.storage.threads import to_the_end
+from funnel.storage.threads import briefly, to_the_end
 
 PART: Final = 8 << 20
 """Bytes of one part of a large upload."""
@@ -53,11 +53,14 @@ class FileContent:
         self._check()
 
     async def whole(self) -> bytes:
-        await to_the_end(self._rewind)
-        found = await to_the_end(lambda: self._read(self.size + 1 if self.size >= 0 else -1))
+        found = await briefly(self._whole)
         self._moved(len(found))
         self._check()
         return found
+
+    def _whole(self) -> bytes:
+        self._rewind()
+        return self._read(self.size + 1 if self.size >= 0 else -1)
 
     def _rewind(self) -> None:
         if self._begun and not self.repeatable:

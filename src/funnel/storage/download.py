@@ -13,7 +13,7 @@ from funnel.core.url import redacted
 from funnel.ports import Object, Reading, Share, Store
 from funnel.storage.landing import Landing
 from funnel.storage.patience import Changed, Patience, Watch
-from funnel.together import grouped
+from funnel.together import Group, grouped
 
 SLICE: Final = 16 << 20
 """Bytes that a further connection brings at a time, from the end of the file."""
@@ -47,8 +47,8 @@ class Download:
         self._patience = patience
         self._alone = alone
         self._found: Object | None = None
-        self._heard = asyncio.Event()
         self._ranged = False
+        self._helping: asyncio.Task[None] | None = None
         self._come = 0
         """Bytes from the start."""
         self._end = -1
@@ -71,20 +71,23 @@ class Download:
 
     async def _whole(self, landing: Landing) -> None:
         async with grouped() as group:
-            helping = group.create_task(self._help(landing))
-            await self._patience.persist(lambda: self._main(landing), lambda: self._moved)
-            if self._end == self._size():
-                helping.cancel()
+            await self._patience.persist(lambda: self._main(landing, group), lambda: self._moved)
+            if self._helping and self._end == self._size():
+                self._helping.cancel()
 
     @property
     def _met(self) -> bool:
         """While a large piece is taken, a slice may begin within it."""
         return 0 <= self._end <= self._come
 
+    @property
+    def _may_be_helped(self) -> bool:
+        return self._ranged and not self._alone and self._end - self._come > 2 * SLICE
+
     def _size(self) -> int:
         return self._found.size_bytes if self._found else -1
 
-    async def _main(self, landing: Landing) -> None:
+    async def _main(self, landing: Landing, group: Group) -> None:
         """One try to come to the end, or to what others bring."""
         if self._found and self._met:
             return
@@ -93,6 +96,8 @@ class Download:
             if not landing.algorithm and not self._come:
                 sums = reading.found.checksums
                 landing.algorithm = next((one for one in SUMS if one in sums), "")
+            if self._may_be_helped and not self._helping:
+                self._helping = group.create_task(self._help(landing))
             await self._take(reading, watch, landing)
         if self._come < self._end:
             raise Unavailable(
@@ -133,7 +138,6 @@ class Download:
         found, before = reading.found, self._found
         if before is None:
             self._found, self._end, self._ranged = found, found.size_bytes, reading.ranged
-            self._heard.set()
         elif _version(before) != _version(found) or (
             min(before.size_bytes, found.size_bytes) >= 0 and before.size_bytes != found.size_bytes
         ):
@@ -148,16 +152,15 @@ class Download:
 
     async def _help(self, landing: Landing) -> None:
         """Bring slices over further connections, where that pays."""
-        await self._heard.wait()
         await asyncio.sleep(AFTER)
-        if self._alone or not self._ranged or self._come > FAST * AFTER:
+        if self._come > FAST * AFTER:
             return
         async with self._share.spare(MOST, BUFFER) as count, grouped() as group:
             for _ in range(count):
                 group.create_task(self._slices(landing))
 
     async def _slices(self, landing: Landing) -> None:
-        while self._end - self._come > 2 * SLICE:
+        while self._may_be_helped:
             self._end -= SLICE
             part = _Slice(self._end, self._end + SLICE)
             await self._patience.persist(partial(self._slice, part, landing), lambda: self._moved)

@@ -14,9 +14,10 @@ from funnel.core.error import FunnelError, NoSpace, Unavailable
 from funnel.ports import Piece
 from funnel.safepath import opened, whole_file
 from funnel.storage.sums import Sum
-from funnel.storage.threads import ended, to_the_end
+from funnel.storage.threads import briefly, ended, to_the_end
 
 BLOCK: Final = 1 << 20
+FOLLOW: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -65,7 +66,7 @@ class Landing:
         has not the hexadecimal `checksum`, if there is one.
         """
         await self._settle()
-        await to_the_end(lambda: self._finish(size, hashed, checksum))
+        await briefly(lambda: self._finish(size, hashed, checksum))
 
     async def abandon(self, error: BaseException) -> None:
         """Leave nothing."""
@@ -94,7 +95,7 @@ class Landing:
     def _opened(self) -> int:
         with self._lock:
             if self._file < 0:
-                directory = self._stack.enter_context(opened(self._to.parent.resolve()))
+                directory = self._stack.enter_context(_followed(self._to.parent))
                 self._file = self._stack.enter_context(
                     whole_file(directory, self._to.name, durable=False)
                 )
@@ -119,14 +120,15 @@ class Landing:
             if self._held:
                 self._keep(*self._held)
             file = self._opened()
+            came = os.fstat(file).st_size
+            if came != size:
+                raise Corrupt(f"{self._source}: {came} bytes came of {size}")
             if checksum:
-                self._check(file, hashed, checksum)
-            if os.fstat(file).st_size != size:
-                raise Corrupt(f"{self._source}: {os.fstat(file).st_size} bytes came of {size}")
+                self._check(file, hashed, size, checksum)
 
-    def _check(self, file: int, at: int, wanted: str) -> None:
+    def _check(self, file: int, at: int, size: int, wanted: str) -> None:
         found = self._hash or hashlib.new(self.algorithm, usedforsecurity=False)
-        while piece := os.pread(file, BLOCK, at):
+        while at < size and (piece := os.pread(file, BLOCK, at)):
             found.update(piece)
             at += len(piece)
         if found.hexdigest() != wanted:
@@ -134,3 +136,18 @@ class Landing:
                 f"{self._source}: the {self.algorithm} of what came is {found.hexdigest()},"
                 f" and that of the store {wanted}"
             )
+
+
+@contextmanager
+def _followed(path: Path) -> Generator[int]:
+    """The directory that a path leads to, links followed; made where it is missing."""
+    try:
+        found = os.open(path, FOLLOW)
+    except FileNotFoundError:
+        with opened(path.resolve()) as made:
+            yield made
+        return
+    try:
+        yield found
+    finally:
+        os.close(found)
