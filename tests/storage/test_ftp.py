@@ -180,6 +180,18 @@ async def test_links_in_a_circle_come_to_an_end(storage: Storage, base: str, fil
     assert len(found) <= 2
 
 
+async def test_a_name_that_ends_a_command_is_not_sent(
+    storage: Storage, base: str, files: Path, tmp_path: Path
+) -> None:
+    (files / "victim").touch()
+    (files / "d\rDELE victim").mkdir()
+    with pytest.raises(Invalid, match="ends a command"):
+        await storage.list_objects(base)
+    with pytest.raises(Invalid, match="ends a command"):
+        await storage.get(f"{base}/", tmp_path / "to")
+    assert (files / "victim").exists()
+
+
 async def test_a_time_is_told(storage: Storage, base: str, files: Path) -> None:
     (files / "a").write_bytes(b"x")
     os.utime(files / "a", (1_700_000_000, 1_700_000_000))

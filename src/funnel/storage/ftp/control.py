@@ -11,7 +11,7 @@ import aioftp
 from aioftp.common import Code, SSLSessionBoundContext, ThrottleStreamIO
 from aioftp.errors import AIOFTPException, StatusCodeError
 
-from funnel.core.error import Denied, FunnelError, NoSpace, NotFound, Unavailable
+from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.core.url import silenced
 
 Answer: TypeAlias = tuple[Code, list[str]]
@@ -31,6 +31,8 @@ ALIVE: Final = 60
 MISSING: Final = ("no such", "not found", "not exist", "cannot find", "not a directory")
 FORBIDDEN: Final = ("denied", "permission", "privilege", "not allowed", "access")
 """In what servers say with 550, which they answer for both."""
+ENDS: Final = frozenset("\0\r\n")
+"""Of a command, to some servers."""
 BUSY: Final = ("too many", "maximum number")
 """In what some servers say with 530, as if a password were wrong."""
 
@@ -134,6 +136,9 @@ class Control(aioftp.Client):
         secret: bool = False,
     ) -> Answer:
         """Raises `StatusCodeError` for any other answer; without a command it waits for one."""
+        if not ENDS.isdisjoint(command or ""):
+            # Names come from lists of the server, where anybody may have put them.
+            raise Invalid("a name has a character that ends a command, and cannot be asked for")
         if command and self._answers.unread:
             # Whoever put it there: it would be taken for the answer to this one.
             raise ConnectionResetError("the server said something that it was not asked for")
