@@ -11,6 +11,8 @@ from tempfile import TemporaryFile
 from typing import Any, cast
 
 import pytest
+from faulty import FaultyLine, answer_lost, refused
+from msgspec.structs import replace
 from s3_server import amazon, entry, generic, host
 from stores import Server
 
@@ -302,3 +304,26 @@ async def test_objects_say_what_they_are(storage: Storage, base: str) -> None:
         assert found.etag.strip('"') == "b1946ac92492d2347c6235b4d2611184"
         assert found.last_modified
     assert looked.last_modified == listed.last_modified
+
+
+@pytest.mark.parametrize("then", ["as it is", "forgotten"])
+@pytest.mark.parametrize("overwrite", [True, False])
+async def test_an_upload_whose_last_answer_is_lost_is_stored(
+    s3: Server, storage: Storage, base: str, then: str, *, overwrite: bool
+) -> None:
+    """Some stores know nothing of an upload once it is complete."""
+    strikes = [answer_lost, *([refused(404, b"NoSuchUpload")] if then == "forgotten" else [])]
+
+    def choose(_: int, asked: str) -> Any:
+        is_end = asked.startswith("POST") and "uploadId" in asked
+        return strikes.pop(0) if is_end and strikes else None
+
+    body = os.urandom(20 << 20)
+    async with (
+        FaultyLine(s3.address, choose).running() as line,
+        generic(replace(entry(s3), endpoint=f"http://{line.address}")) as far,
+    ):
+        stored = await far.put(BytesIO(body), f"{base}/a", overwrite=overwrite)
+    assert not strikes
+    found = await storage.stat(f"{base}/a")
+    assert (stored.size_bytes, stored.etag) == (len(body), found.etag)

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from html import escape
 from typing import Final
 
-from funnel.core.error import FunnelError, Invalid, NotFound, Unavailable
+from funnel.core.error import Exists, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.ports import Clock, Content
 from funnel.storage.calls import Call
@@ -40,6 +41,8 @@ class Upload:
         self._url = url
         self._condition = condition
         self._id = ""
+        self._in_doubt = False
+        """Whether no answer came to a try to complete it."""
 
     async def begin(self) -> None:
         call = Call(
@@ -100,12 +103,32 @@ class Upload:
             body=f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode(),
             brief=False,
         )
-        text = await tried(lambda: self._bucket.text(call))
+        try:
+            text = await tried(lambda: self._completed(call))
+        except (Exists, NotFound):
+            # What is in the way, or has ended the upload, may be an earlier try.
+            if self._in_doubt and (tag := await self._stored(tags)):
+                return tag
+            raise
         # A store may find out what is wrong after it has begun to answer.
         if "<Error>" in text:
             answer = answer_of(500, text)
             raise self._bucket.failure(call, answer)
         return element("ETag", text)
+
+    async def _completed(self, call: Call) -> str:
+        try:
+            return await self._bucket.text(call)
+        except Unavailable:
+            self._in_doubt = True
+            raise
+
+    async def _stored(self, tags: list[str]) -> str:
+        """The ETag of what is there, if it is what these parts make; else empty."""
+        headers = self._bucket.terms.reading
+        call = Call(url=self._url, deed="looking", method="HEAD", path=self._path, headers=headers)
+        found = (await self._bucket.headers(call)).get("ETag", "")
+        return found if found and found.strip('"') == whole_tag(tags) else ""
 
     async def _forget(self, beginning: "asyncio.Task[None]") -> None:
         """Who is cancelled waits for it, but not for long."""
@@ -120,6 +143,20 @@ class Upload:
             )
         finally:
             beginning.cancel()
+
+
+def whole_tag(tags: Sequence[str]) -> str:
+    """
+    The ETag of what parts with these make, where they are the MD5 of each; else empty.
+
+    >>> whole_tag(['"d41d8cd98f00b204e9800998ecf8427e"']), whole_tag(["e"])
+    ('59adb24ef3cdbe0297f05b395827453f-1', '')
+    """
+    try:
+        sums = b"".join(bytes.fromhex(one.strip('"')) for one in tags)
+    except ValueError:
+        return ""
+    return f"{md5(sums, usedforsecurity=False).hexdigest()}-{len(tags)}"
 
 
 async def forget(bucket: Bucket, path: str, upload: str, url: str) -> None:
