@@ -27,7 +27,8 @@ from funnel.database import sqlite
 from funnel.metrics import Metrics
 from funnel.plugins import Host
 from funnel.ports import Database
-from funnel.service.feed import Delivery, Start
+from funnel.service.feed import Delivery
+from funnel.service.settings import Start
 from funnel.sinks import kafka
 
 TASKS = 4000

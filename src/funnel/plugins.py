@@ -1,6 +1,5 @@
 """Finding adapters by name. Ours and yours come through the same door."""
 
-import difflib
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from funnel.core.error import Invalid
 from funnel.core.reach import Reach
+from funnel.core.spelling import nearest
 from funnel.core.task import TaskId
 from funnel.core.url import redacted
 from funnel.core.value import Value
@@ -88,8 +88,8 @@ def storage_names() -> tuple[str, ...]:
 def find(kind: str, name: str) -> Plugin[Any, Any]:
     known = _points(kind)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise Invalid(f"unknown {kind} {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+        near = nearest(name, known)
+        raise Invalid(f"unknown {kind} {name!r}" + (f", did you mean {near!r}?" if near else ""))
     module, _, attribute = known[name].partition(":")
     plugin: Plugin[Any, Any] = getattr(import_module(module), attribute)
     return plugin

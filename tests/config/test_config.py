@@ -8,10 +8,10 @@ from msgspec import structs
 from funnel.cli.settings import SettingsCommand
 from funnel.config import Config, load
 from funnel.config.config import read
+from funnel.config.file import from_text
 from funnel.config.reading import Reader
 from funnel.config.shape import Key, display, shape
 from funnel.config.show import section_shown, show
-from funnel.config.sources import from_text
 from funnel.core.access import TaskAccess
 from funnel.core.error import Invalid
 from funnel.core.secret import Secret

@@ -3,7 +3,7 @@
 import pytest
 
 from funnel.config.config import read
-from funnel.config.sources import from_text
+from funnel.config.file import from_text
 from funnel.core.error import Invalid
 
 COSTLY = "$argon2id$v=19$m=4194304,t=1,p=1$UUSZvy0ejB5EgjxuLQyf0A$c29tZXRoaW5n"

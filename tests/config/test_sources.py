@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from funnel.config.sources import from_environment, from_file, from_flags, from_text
+from funnel.config.file import from_file, from_text
+from funnel.config.sources import from_environment, from_flags
 from funnel.core.error import Invalid, NotFound
 
 

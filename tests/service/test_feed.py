@@ -13,7 +13,8 @@ from funnel.core.state import State
 from funnel.core.task import TaskId
 from funnel.metrics import Metrics
 from funnel.ports import Database, Sink
-from funnel.service.feed import PAGE, Delivery, Start
+from funnel.service.feed import PAGE, Delivery
+from funnel.service.settings import Start
 from funnel.testing.build import EPOCH, batch, created, logged, moved
 from funnel.testing.signal import Signal
 

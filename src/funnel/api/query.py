@@ -1,6 +1,5 @@
 """Reading a request's query parameters."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -13,6 +12,7 @@ from urllib.parse import parse_qsl
 from funnel.core.duration import parse, shown
 from funnel.core.error import Invalid, Problem
 from funnel.core.query import Query, Scope, View
+from funnel.core.spelling import nearest
 from funnel.core.state import State
 
 W = TypeVar("W", bound=StrEnum)
@@ -165,8 +165,8 @@ class Asked:
 
     def _unknown(self, name: str, word: str, known: type[StrEnum]) -> None:
         upper = {one.upper(): one for one in known}
-        near = difflib.get_close_matches(word.upper()[:80], upper, n=1)
-        hint = f"did you mean {upper[near[0]]}?" if near else f"expected one of {', '.join(known)}"
+        near = nearest(word.upper()[:80], upper)
+        hint = f"did you mean {upper[near]}?" if near else f"expected one of {', '.join(known)}"
         self.problem(name, f"{word[:80]!r} is not a {known.__name__.lower()}, {hint}")
 
 

@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from msgspec import json
 
-from funnel.client.answer import Json
 from funnel.core.task import Task
 from funnel.wire.message import camel
+
+if TYPE_CHECKING:
+    from funnel.client.answer import Json
 
 MAPS: Final = frozenset({"tags", "env", "metadata", "backend_parameters"})
 """Fields whose names below are the user's own."""
@@ -17,7 +19,7 @@ MAPS: Final = frozenset({"tags", "env", "metadata", "backend_parameters"})
 FIRST: Final = frozenset({"id", "state"})
 
 
-def shown(value: Json) -> Json:
+def shown(value: "Json") -> "Json":
     """Plain data with names in camel case and without what is empty or 0, but for exit codes."""
     if isinstance(value, dict):
         order = sorted(value, key=lambda key: key not in FIRST)

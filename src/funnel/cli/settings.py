@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_origin
@@ -13,10 +12,10 @@ from funnel.config import Config, load
 from funnel.config.known import KINDS, root, sections
 from funnel.config.leaf import bare, is_secret
 from funnel.config.shape import Key, Shape, is_section, sections_of, shape
+from funnel.core.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Value):
     """The flag of a setting: `path` as in `Server.HTTPPort`, `name` as click passes it."""
 
     path: str

@@ -1,6 +1,7 @@
 """All settings of a process, from where they are written to what the parts get."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,13 +15,11 @@ from funnel.config.reference import BACKENDS, DATABASES, EMBEDDED, NOT_YET
 from funnel.config.sane import problems
 from funnel.config.sections import Logger, Outbound, RPCClient, Server, StorageAccess, Top
 from funnel.config.shape import near, plain
-from funnel.config.sources import Flags, Tree, from_environment, from_file, from_flags
+from funnel.config.sources import Flags, Tree, from_environment, from_flags
 from funnel.core.error import Invalid, Problem
 from funnel.core.value import Value
 from funnel.plugins import Plugin, names
-from funnel.service.attendance import RemoteSettings
-from funnel.service.feed import Start
-from funnel.service.settings import WorkerSettings
+from funnel.service.settings import RemoteSettings, Start, WorkerSettings
 
 S = TypeVar("S", bound=Value)
 
@@ -65,7 +64,8 @@ def load(
     """
     sources: list[tuple[str, Tree]] = []
     if path is not None:
-        sources.append((str(path), from_file(path)))
+        # What reads YAML takes long to load.
+        sources.append((str(path), import_module("funnel.config.file").from_file(path)))
     sources.append(("from the environment", from_environment(environ or {})))
     sources.append(("", from_flags(flags or {})))
     return read(sources, kinds)

@@ -7,8 +7,7 @@ from funnel.config.sections import Logger, Outbound, RPCClient, Server, StorageA
 from funnel.config.shape import Key, Shape, list_of, plain, shape
 from funnel.core.value import Value
 from funnel.plugins import find, names
-from funnel.service.attendance import RemoteSettings
-from funnel.service.settings import WorkerSettings
+from funnel.service.settings import RemoteSettings, WorkerSettings
 
 KINDS: Final = ("database", "compute", "runtime", "storage", "identity", "sink")
 

@@ -13,7 +13,7 @@ from funnel.core.reach import Reach, networks
 from funnel.core.secret import Secret
 from funnel.core.storageaccess import Rule, StorageRules, prefix_of
 from funnel.core.value import Amount, Some, Value
-from funnel.service.feed import Start
+from funnel.service.settings import Start
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 

@@ -1,12 +1,12 @@
 """Which settings there are: names and types of a settings class, and how names are compared."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard, get_args, get_origin
 
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
+from funnel.core.spelling import nearest
 from funnel.core.value import Value
 
 ACRONYMS: Final = {one.lower(): one for one in ("CA", "HTTP", "ID", "RPC", "SQL", "TLS", "URL")}
@@ -72,8 +72,8 @@ def list_of(cls: type[Value]) -> Key | None:
 def near(name: str, names: Iterable[str]) -> str:
     """A hint to append to an error: the name that was probably meant, or nothing."""
     known = {plain(one): one for one in names}
-    found = difflib.get_close_matches(plain(name), known, n=1)
-    return f", did you mean {known[found[0]]}?" if found else ""
+    found = nearest(plain(name), known)
+    return f", did you mean {known[found]}?" if found else ""
 
 
 def _key(field: FieldInfo) -> Key:

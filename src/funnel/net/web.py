@@ -4,11 +4,11 @@ import base64
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, TypeAlias
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
-from yarl import URL
 
 from funnel.core.error import Denied, Invalid
 from funnel.core.reach import Reach
@@ -17,6 +17,9 @@ from funnel.core.value import Value
 from funnel.net.client import Answer, Client, Origin
 from funnel.net.connection import Body
 from funnel.net.guard import literal
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 MOST: Final = 5
@@ -34,7 +37,7 @@ class Terms(Value, kw_only=True):
     """None: whom every program believes."""
 
 
-Origins: TypeAlias = Callable[[URL], Terms]
+Origins: TypeAlias = "Callable[[URL], Terms]"
 """Asked about each URL that a request leads to, so that nothing goes to another host."""
 
 
@@ -75,10 +78,10 @@ class Web:
             target = self._judged(_onward(target, where))
         raise Invalid(f"{redacted(url)} leads on and on: more than {MOST} redirects")
 
-    def showing(self, headers: Mapping[str, str], url: URL) -> "Web":
+    def showing(self, headers: Mapping[str, str], url: "URL") -> "Web":
         """The same, which shows these to the host of the URL, and to no other."""
 
-        def origins(target: URL) -> Terms:
+        def origins(target: "URL") -> Terms:
             terms = self._origins(target)
             if target.origin() != url.origin():
                 return terms
@@ -86,7 +89,7 @@ class Web:
 
         return Web(self._client, self._reach, origins)
 
-    def _judged(self, url: URL) -> URL:
+    def _judged(self, url: "URL") -> "URL":
         """Addresses are not asked for, so those that are written are judged here."""
         host = url.raw_host or ""
         address = literal(host.rstrip("."))
@@ -97,12 +100,12 @@ class Web:
         return url.with_host(str(address))
 
 
-def origin_of(url: URL, tls: ssl.SSLContext | None = None) -> Origin:
+def origin_of(url: "URL", tls: ssl.SSLContext | None = None) -> Origin:
     """Of a URL that has a host."""
     return Origin(url.scheme, url.raw_host or "", url.port or 0, tls)
 
 
-def parsed(url: str) -> URL:
+def parsed(url: str) -> "URL":
     """
     As it is written, where it can be: a signature may be over each character of it.
 
@@ -111,7 +114,7 @@ def parsed(url: str) -> URL:
     if wrong := objection(url):
         raise Invalid(f"{redacted(url)} {wrong}")
     try:
-        found = URL(url, encoded=LEGAL.issuperset(url))
+        found = _read(url)
         # Both must read the same in it.
         agreed = (urlsplit(str(found)).hostname or "") == (found.raw_host or "").lower()
         _ = found.port
@@ -124,17 +127,24 @@ def parsed(url: str) -> URL:
     return found.with_fragment(None)
 
 
-def _onward(url: URL, where: str) -> URL:
+def _onward(url: "URL", where: str) -> "URL":
     """Of a redirect, which may name only what is different."""
     try:
         if urlsplit(where).scheme:
             return parsed(where)
-        return parsed(str(url.with_user(None).join(URL(where, encoded=LEGAL.issuperset(where)))))
+        return parsed(str(url.with_user(None).join(_read(where))))
     except ValueError:
         raise Invalid(f"{redacted(str(url))} leads to what is not a URL") from None
 
 
-def _of_user(url: URL) -> Mapping[str, str]:
+def _read(url: str) -> "URL":
+    """Raises `ValueError`."""
+    # It takes long to load, and few commands are given a URL of the web.
+    found: URL = import_module("yarl").URL(url, encoded=LEGAL.issuperset(url))
+    return found
+
+
+def _of_user(url: "URL") -> Mapping[str, str]:
     """A name and a password in the URL itself."""
     if url.user is None:
         return {}

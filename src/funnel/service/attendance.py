@@ -31,7 +31,6 @@ from funnel.core.lease import WORKER, Terms, keeps, may_hold
 from funnel.core.outcome import SystemFailed
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
-from funnel.core.value import Value
 from funnel.net.jitter import chance, jittered
 from funnel.ports import Clock, Overview, Tasks
 from funnel.service.audit import demand_its_attempt
@@ -47,19 +46,6 @@ TOKEN_LASTS: Final = timedelta(days=1)
 """Those that workers get while they are connected; another comes when half of it is over."""
 
 Key: TypeAlias = tuple[TaskId, int]
-
-
-class RemoteSettings(Value, kw_only=True, rename="pascal"):
-    """Workers that are away from the server."""
-
-    lease: timedelta = timedelta(seconds=30)
-    """An attempt is its worker's for so long after the worker was heard of."""
-    reconnect_grace: timedelta = timedelta(minutes=15)
-    """Containers run on for so long without their server, where they must not be started again."""
-
-    @property
-    def terms(self) -> Terms:
-        return Terms(lease=self.lease.total_seconds(), grace=self.reconnect_grace.total_seconds())
 
 
 class Known(Tasks, Overview, Protocol):

@@ -1,7 +1,9 @@
-"""How attempts are worked on, as the settings say."""
+"""What the settings say of tasks once they are here."""
 
 from datetime import timedelta
+from enum import StrEnum
 
+from funnel.core.lease import Terms
 from funnel.core.value import Amount, Count, Some, Value
 from funnel.service.budget import CONNECTIONS, MEMORY
 from funnel.service.output import Pace
@@ -46,3 +48,23 @@ class WorkerSettings(Value, kw_only=True, rename="pascal"):
     @property
     def pace(self) -> Pace:
         return Pace(keep=self.log_tail_size, every=self.log_update_rate.total_seconds())
+
+
+class RemoteSettings(Value, kw_only=True, rename="pascal"):
+    """Workers that are away from the server."""
+
+    lease: timedelta = timedelta(seconds=30)
+    """An attempt is its worker's for so long after the worker was heard of."""
+    reconnect_grace: timedelta = timedelta(minutes=15)
+    """Containers run on for so long without their server, where they must not be started again."""
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(lease=self.lease.total_seconds(), grace=self.reconnect_grace.total_seconds())
+
+
+class Start(StrEnum):
+    """Where a sink begins that is new: with what is still to come, or with all there is."""
+
+    NOW = "now"
+    BEGINNING = "beginning"

@@ -4,14 +4,15 @@ import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
-
-from yarl import URL
+from typing import TYPE_CHECKING, Self
 
 from funnel.core.error import Unavailable
 from funnel.core.secret import Secret
 from funnel.core.value import Value
 from funnel.net.web import Terms, basic
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 
 class WebHost(Value, kw_only=True, rename={"ca_file": "CAFile"}):
@@ -42,15 +43,16 @@ class Hosts:
     @classmethod
     async def read(cls, hosts: Iterable[WebHost], setting: str) -> Self:
         """With what is in files. Raises `Unavailable`, which names the `setting`."""
-        return cls(await asyncio.to_thread(_read, tuple(hosts), setting))
+        some = tuple(hosts)
+        return cls(await asyncio.to_thread(_read, some, setting) if some else {})
 
-    def __call__(self, url: URL) -> Terms:
+    def __call__(self, url: "URL") -> Terms:
         host, terms = self._known.get(_name(url), (None, Terms()))
         if host and url.scheme == "http" and not host.plain_text:
             return Terms()
         return terms
 
-    def about(self, url: URL) -> WebHost | None:
+    def about(self, url: "URL") -> WebHost | None:
         return self._known[_name(url)][0] if _name(url) in self._known else None
 
 
@@ -85,7 +87,7 @@ def revealed(given: Secret, file: str) -> str:
     return Path(file).read_text().strip() if file else given.reveal()
 
 
-def _name(url: URL) -> str:
+def _name(url: "URL") -> str:
     """As the settings write it."""
     host = (url.raw_host or "").lower().rstrip(".")
     host = f"[{host}]" if ":" in host else host

@@ -4,9 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import PurePosixPath
-from typing import Final
-
-from yarl import URL
+from typing import TYPE_CHECKING, Final
 
 from funnel.core.error import Denied, Invalid
 from funnel.core.url import redacted
@@ -30,6 +28,9 @@ from funnel.storage.web import (
     refusal,
     size_of,
 )
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 SCHEMES: Final = frozenset({"http", "https"})
 CHECK: Final = (
@@ -107,7 +108,7 @@ class HttpStore:
             async with asking as answer:
                 return await _stored(answer, url, content)
 
-    def _may_write(self, url: URL) -> None:
+    def _may_write(self, url: "URL") -> None:
         """Credentials that are there to read with are no leave to write."""
         host = self._hosts.about(url)
         if host and not host.uploads:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from email.utils import parsedate_to_datetime
+from importlib import import_module
 from typing import Any, Final, Protocol
 
 from msgspec import DecodeError, json
@@ -201,7 +201,8 @@ def date_of(text: str) -> datetime | None:
     ('1999-12-31T23:59:59+00:00', None)
     """
     with suppress(ValueError, TypeError, OverflowError):
-        found = parsedate_to_datetime(text)
+        # It takes long to load, and a list of an object store has no such dates.
+        found: datetime = import_module("email.utils").parsedate_to_datetime(text)
         return found if found.tzinfo else None
     return None
 

@@ -1,6 +1,5 @@
 """What clients in the field write, brought to the form of the specification."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -10,6 +9,7 @@ from typing import Any, Final, TypeAlias, cast
 from msgspec import inspect
 
 from funnel.core.error import Invalid, Problem
+from funnel.core.spelling import nearest
 from funnel.core.task import FileType, Spec
 from funnel.core.validate import entry
 
@@ -195,8 +195,8 @@ def _snake(name: str) -> str:
 
 
 def _hint(name: str, names: Names) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    return f", did you mean {near[0]}?" if near else ""
+    near = nearest(name, names)
+    return f", did you mean {near}?" if near else ""
 
 
 def _shown(given: object) -> str:

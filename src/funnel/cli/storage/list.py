@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from funnel.cli.storage.moving import output_option
 from funnel.cli.storage.opened import with_storage
-from funnel.cli.storage.shown import print_list
+from funnel.cli.storage.shown import output_option, print_list
 from funnel.cli.words import config_option
 
 

@@ -12,7 +12,7 @@ import click
 from funnel.cli.screen import Screen
 from funnel.cli.storage.opened import with_storage
 from funnel.cli.storage.progress import Progress
-from funnel.cli.storage.shown import FORMS, print_one
+from funnel.cli.storage.shown import output_option, print_one
 from funnel.cli.words import config_option
 from funnel.ports import Object, Share, Storage
 from funnel.service.budget import Budget
@@ -44,16 +44,6 @@ class How:
     parallel: int
     output: str
     quiet: bool
-
-
-def output_option(command: F) -> F:
-    return click.option(
-        "--output",
-        type=click.Choice(FORMS, case_sensitive=False),
-        default=FORMS[0],
-        show_default=True,
-        help="JSON for programs, text for people.",
-    )(command)
 
 
 def parallel_option(command: F) -> F:

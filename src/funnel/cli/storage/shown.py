@@ -1,7 +1,7 @@
 """Files of a store as they are printed."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 import click
 from msgspec import json
@@ -9,10 +9,22 @@ from msgspec import json
 from funnel.cli.output import harmless
 from funnel.ports import Object
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 FORMS: Final = ("json", "text")
 UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
 AT_ONCE: Final = 1000
 """Files of a list whose lines are made before they are printed."""
+
+
+def output_option(command: F) -> F:
+    return click.option(
+        "--output",
+        type=click.Choice(FORMS, case_sensitive=False),
+        default=FORMS[0],
+        show_default=True,
+        help="JSON for programs, text for people.",
+    )(command)
 
 
 def size(count: int) -> str:

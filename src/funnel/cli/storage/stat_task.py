@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from funnel.cli.specs import specs_of
-from funnel.cli.storage.moving import output_option, parallel_option
+from funnel.cli.storage.moving import parallel_option
 from funnel.cli.storage.opened import with_storage
-from funnel.cli.storage.shown import print_one
+from funnel.cli.storage.shown import output_option, print_one
 from funnel.cli.words import config_option
 from funnel.core.error import FunnelError
 from funnel.core.task import Input, Output, Spec

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import md5
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,6 @@ from funnel.storage.s3.address import (
 from funnel.storage.s3.bucket import Bucket, Terms
 from funnel.storage.s3.credentials import Credentials, written
 from funnel.storage.s3.settings import AmazonSettings, BucketKeys, Encryption, Entry
-from funnel.storage.s3.surroundings import Surroundings
 from funnel.storage.web import heard, refusal
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,10 @@ class AmazonDoors(_Doors):
         config, where = self._settings.aws_config, "AmazonS3.AWSConfig"
         sources = [written(config.key, config.secret, config.secret_file, where)]
         if not config.disable_auto_credential_load:
-            sources += Surroundings(os.environ, self._client, self._now).sources(config.profile)
+            # It takes long to load, and most stores have keys of their own.
+            around = import_module("funnel.storage.s3.surroundings")
+            found = around.Surroundings(os.environ, self._client, self._now)
+            sources += found.sources(config.profile)
         return self._credentials.setdefault(where, Credentials(sources, self._now))
 
     async def _region(self, url: str, bucket: str) -> str:
