@@ -4,7 +4,7 @@ import json as plain
 from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import MsgspecError, ValidationError, convert
+from msgspec import MsgspecError, convert
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
@@ -22,8 +22,10 @@ _LISTS: Final = tuple(
 )
 _ESCAPE: Final = b"\\u"
 """Begins what may stand for half a character, or for a colon."""
+_TYPE: Final = b'"type"'
 _LONGEST: Final = 18
 _DECODE: Final = Decoder().decode
+_DECODE_SPEC: Final = Decoder(Spec).decode
 _ENCODE: Final = Encoder().encode
 
 
@@ -42,21 +44,33 @@ def read_spec(body: bytes) -> Spec:
 
 
 def _read_at_once(body: bytes) -> Spec | None:
-    """None for what is wrong or unusual; it takes a third of the time that tells which."""
+    """None for what is wrong or unusual; it takes an eighth of the time that tells which."""
+    # A single byte is found much sooner than two.
+    if b"\\" in body and _ESCAPE in body:
+        return None
     try:
-        given = _DECODE(body)
+        spec = _DECODE_SPEC(body)
     except (MsgspecError, ValueError, RecursionError):
         return None
-    # Of two equal names one is dropped, with its colon; those in texts stay.
-    is_whole = _ESCAPE not in body and body.count(b":") == _ENCODE(given).count(b":")
-    if not is_whole:
-        return None
-    try:
-        spec = convert(given, Spec)
-    except ValidationError:
-        return None
-    is_ours = _has_our_names(given) and -INT32 <= spec.resources.cpu_cores < INT32
-    return spec if is_ours else None
+    is_whole = _is_whole(body, spec) or _is_whole_and_ours(body)
+    return spec if is_whole and -INT32 <= spec.resources.cpu_cores < INT32 else None
+
+
+def _is_whole(body: bytes, spec: Spec) -> bool:
+    """
+    Whether all of it is in the spec; False may be wrong, where a default was given.
+
+    What is dropped takes its colon with it: a name that is not ours, or one of two equal ones.
+    Colons in texts stay. Types of files are written, whether they were given or not.
+    """
+    added = len(spec.inputs) + len(spec.outputs)
+    return body.count(b":") == _ENCODE(spec).count(b":") - added and _TYPE not in body
+
+
+def _is_whole_and_ours(body: bytes) -> bool:
+    """The same of any."""
+    given = _DECODE(body)
+    return body.count(b":") == _ENCODE(given).count(b":") and _has_our_names(given)
 
 
 def _lean(spec: Spec) -> Spec:
