@@ -18,6 +18,7 @@ from prometheus_client import (
 from funnel.core.container import Stream
 from funnel.core.state import State
 from funnel.core.value import Value
+from funnel.tally import Spread, Tally
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -69,14 +70,8 @@ class Metrics:
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """One HTTP request; `route` is its template, so that ids make no series of their own."""
         known = method if method in _METHODS else "other"
-        key = (route, known, status)
-        if key not in self._answered:
-            # Finding them by their labels takes longer than counting.
-            count = self._answers.labels(route, known, str(status))
-            self._answered[key] = (count, self._answer_seconds.labels(route, known))
-        count, duration = self._answered[key]
-        count.inc()
-        duration.observe(seconds)
+        self._answers.of[route, known, status] += 1
+        self._answer_seconds.seen(seconds, (route, known))
 
     def called(self, method: str, code: str) -> None:
         """One call of a gRPC method that there is; `code` is the name of its status."""
@@ -113,8 +108,8 @@ class Metrics:
 
     def committed(self, writes: int, seconds: float) -> None:
         """One commit of the database's writer."""
-        self._commit_writes.observe(writes)
-        self._commit_seconds.observe(seconds)
+        self._commit_writes.seen(writes)
+        self._commit_seconds.seen(seconds)
 
     def watch_waiting(self, waiting: Callable[[], int]) -> None:
         """Ask this how many writes wait for a commit, at each look."""
@@ -206,12 +201,21 @@ class Metrics:
     ) -> Histogram:
         return Histogram(f"funnel_{name}", text, labels, buckets=buckets, registry=self._registry)
 
+    def _tally(self, name: str, text: str, *labels: str) -> Tally:
+        made = Tally(f"funnel_{name}", text, *labels)
+        self._registry.register(made)
+        return made
+
+    def _spread(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Spread:
+        made = Spread(f"funnel_{name}", text, buckets, *labels)
+        self._registry.register(made)
+        return made
+
     def _requests(self) -> None:
-        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
-        self._answers = self._counter(
+        self._answers = self._tally(
             "http_requests", "HTTP requests answered.", "route", "method", "status"
         )
-        self._answer_seconds = self._histogram(
+        self._answer_seconds = self._spread(
             "http_request_seconds", "Until the answer was sent.", _REQUEST_SECONDS, *_REQUEST_LABELS
         )
         self._called: dict[tuple[str, str], Counter] = {}
@@ -244,10 +248,10 @@ class Metrics:
         self.nodes({}, {})
 
     def _database(self) -> None:
-        self._commit_writes = self._histogram(
+        self._commit_writes = self._spread(
             "database_commit_writes", "Writes that shared a commit.", _COMMIT_WRITES
         )
-        self._commit_seconds = self._histogram(
+        self._commit_seconds = self._spread(
             "database_commit_seconds", "Time of a commit, all its writes done.", _COMMIT_SECONDS
         )
         self._writes_waiting = self._gauge("database_writes_waiting", "Writes not yet committed.")
