@@ -70,9 +70,10 @@ def _is_executor(one: Executor) -> bool:
         and len(one.env) <= MANY
         and all(map(_NAME.fullmatch, one.env))
         and _are_texts([*one.env.values()])
-        and all(
-            not path or _is_path(path) for path in (one.workdir, one.stdin, one.stdout, one.stderr)
-        )
+        and (not one.workdir or _is_path(one.workdir))
+        and (not one.stdin or _is_path(one.stdin))
+        and (not one.stdout or _is_path(one.stdout))
+        and (not one.stderr or _is_path(one.stderr))
     )
 
 

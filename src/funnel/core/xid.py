@@ -27,7 +27,14 @@ def xid(*, seconds: int, machine: int, process: int, count: int) -> str:
 
 def _text(number: int) -> str:
     """Ten characters, of the lowest bits."""
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in (40, 30, 20, 10, 0)])
+    pairs = _PAIRS
+    return (
+        pairs[(number >> 40) & 1023]
+        + pairs[(number >> 30) & 1023]
+        + pairs[(number >> 20) & 1023]
+        + pairs[(number >> 10) & 1023]
+        + pairs[number & 1023]
+    )
 
 
 _first: Final = lru_cache(1)(_text)
