@@ -227,7 +227,7 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
             config=config,
             database=database,
             backend=backend,
-            tasks=_tasks(config, database, backend),
+            tasks=_tasks(config, database, dispatch),
             callers=callers,
             attendance=attendance,
             hub=Hub(database, most=_waiting(config.server)),
@@ -238,11 +238,10 @@ async def server(config: Config, reached: Sequence[str]) -> AsyncGenerator[Parts
         )
 
 
-def _tasks(config: Config, database: Database, backend: Backend) -> TaskService:
+def _tasks(config: Config, database: Database, dispatch: Dispatch) -> TaskService:
     submit = Submit(
         database,
-        queue=config.compute,
-        parameters=backend.parameters,
+        dispatch,
         new_id=ids(now),
         now=now,
         access=config.storage_access.known,

@@ -21,7 +21,7 @@ from funnel.service.callers import Callers
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.service.tasks import TaskService
-from funnel.testing.build import EPOCH, new_id
+from funnel.testing.build import EPOCH, Promiseless, new_id
 
 INFO = ServiceInfo(
     id="org.example.funnel",
@@ -66,8 +66,7 @@ def tasks_of(
     parameters = frozenset({"vmsize", "max_attempts", "retry_on"})
     submit = Submit(
         database,
-        queue="local",
-        parameters=parameters,
+        Promiseless(parameters),
         new_id=new_id,
         now=lambda: EPOCH,
         access=storage,

@@ -26,7 +26,7 @@ from funnel.ports import Database
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.service.tasks import TaskService
-from funnel.testing.build import EPOCH, new_id
+from funnel.testing.build import EPOCH, Promiseless, new_id
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 SECONDS = "25"
@@ -40,9 +40,7 @@ def document() -> dict[str, Any]:
 
 def served(database: Database) -> dict[str, set[str]]:
     about = AboutDoor(INFO, database, Metrics())
-    submit = Submit(
-        database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
-    )
+    submit = Submit(database, Promiseless(), new_id=new_id, now=lambda: EPOCH)
     service = TaskService(submit, database, TaskAccess.ALL)
     live = LiveDoor(service, database, Hub(database))
     tasks = TaskDoor(service, LIMITS, live)

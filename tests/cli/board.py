@@ -30,7 +30,7 @@ from funnel.service.callers import Callers
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.service.tasks import TaskService
-from funnel.testing.build import EPOCH, EVERYONE, batch, moved, new_id
+from funnel.testing.build import EPOCH, EVERYONE, Promiseless, batch, moved, new_id
 
 T = TypeVar("T")
 
@@ -147,9 +147,7 @@ class Board:
 
 @asynccontextmanager
 async def _serving(database: Database, kind: Callable[[Serve], Serve]) -> AsyncGenerator[int]:
-    submit = Submit(
-        database, queue="local", parameters=frozenset(), new_id=new_id, now=lambda: EPOCH
-    )
+    submit = Submit(database, Promiseless(), new_id=new_id, now=lambda: EPOCH)
     inside = Inside(
         tasks=TaskService(submit, database, TaskAccess.ALL),
         callers=Callers(),

@@ -5,10 +5,12 @@ import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -21,7 +23,6 @@ from funnel.core.task import Spec, TaskId
 from funnel.core.work import Claim, Done
 from funnel.database import changes, together
 from funnel.database.changes import New
-from funnel.database.claims import Claims
 from funnel.database.opening import connect, migrate
 from funnel.database.space import Space
 from funnel.database.sql import migrations
@@ -38,7 +39,7 @@ LOOKS = (
     "SELECT * FROM event",
     "SELECT * FROM outbox",
     "SELECT * FROM idempotency",
-    "SELECT * FROM sqlite_sequence",
+    "SELECT * FROM sqlite_sequence WHERE seq > 0",
 )
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 WHOLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
@@ -63,26 +64,17 @@ def contents(db: sqlite3.Connection) -> Mapping[str, Sequence[tuple[Any, ...]]]:
 
 
 async def written(news: Sequence[New], *, in_bulk: bool) -> Mapping[str, Sequence[tuple[Any, ...]]]:
-    """What is stored after these creates and after a backend has accepted them."""
+    """What is stored after these creates."""
     with TemporaryDirectory() as folder:
         async with writing(folder) as (writer, db):
             await asyncio.gather(*(create(writer, new, in_bulk=in_bulk) for new in news))
-            claims = Claims()
-            claimed = claims.take(db, "local", 100, 60.0, NOW)
-            done = [taken(claim) for claim in claimed]
-            await writer.do(
-                lambda db, now: changes.settle(db, done, claims, now),
-                bulk=together.acceptances(done, claims) if in_bulk else None,
-            )
-            assert writer.commits == 2
+            assert writer.commits == 1
             return contents(db)
 
 
 async def create(writer: Writer, new: New, *, in_bulk: bool) -> TaskId:
-    return await writer.do(
-        lambda db, now: changes.create(db, new, now),
-        bulk=together.arrival(new, together.fresh(new), NOW) if in_bulk else None,
-    )
+    bulk = together.arrival(new, NOW) if in_bulk else None
+    return await writer.do(lambda db, now: changes.create(db, new, now), bulk=bulk)
 
 
 def taken(claim: Claim, native_id: str = "") -> Done:
@@ -91,16 +83,22 @@ def taken(claim: Claim, native_id: str = "") -> Done:
     return Done(claim, facts)
 
 
+def promised(task: Created, native_id: str = "") -> tuple[Accepted]:
+    return (accepted(task.task_id, native_id or f"{task.task_id}-1"),)
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS, TAGS), min_size=1, max_size=9))
-def test_the_rows_are_the_same(some: Sequence[tuple[str, str, str, Mapping[str, str]]]) -> None:
+@given(st.lists(st.tuples(TEXTS, TEXTS, TEXTS, TAGS, st.booleans(), TEXTS), min_size=1, max_size=9))
+def test_the_rows_are_the_same(
+    some: Sequence[tuple[str, str, str, Mapping[str, str], bool, str]],
+) -> None:
     news = [
         New(
-            created=created(owner=owner, name=name, tags=tags),
-            notes=(),
+            created=(task := created(owner=owner, name=name, tags=tags)),
+            notes=promised(task, native_id) if is_promised else (),
             key=f"{key}{number}" if key else "",
         )
-        for number, (owner, name, key, tags) in enumerate(some)
+        for number, (owner, name, key, tags, is_promised, native_id) in enumerate(some)
     ]
     one_by_one = asyncio.run(written(news, in_bulk=False))
     assert asyncio.run(written(news, in_bulk=True)) == one_by_one
@@ -137,19 +135,47 @@ async def test_a_key_that_is_used_twice_at_once_makes_one_task(database: SqliteD
     assert await database.create(again, key="k") == one.task_id
 
 
-async def test_what_is_on_disk_is_claimed_as_it_is_before_anybody_is_told(
+async def test_what_was_promised_is_no_errand_and_is_found_by_the_next_start(
     database: SqliteDatabase,
 ) -> None:
+    one, other = created(), created()
+    made = list[TaskId]()
+    await asyncio.gather(
+        *(
+            database.create(task, notes=promised(task), stored=partial(made.append, task.task_id))
+            for task in (one, other)
+        )
+    )
+    assert made == [one.task_id, other.task_id]
+    assert not await database.claim("local", limit=10, lease=LEASE)
+    left = await database.unfinished("local")
+    assert [progress.native_id for progress in left] == [f"{one}-1" for one in made]
+    told = [one.event for one in await database.events_of(one.task_id, after=0, limit=9)]
+    assert told == [one, *promised(one)]
+
+
+async def test_who_has_gone_is_stored_and_said_to_be(database: SqliteDatabase) -> None:
     one = created()
-    making = asyncio.ensure_future(database.create(one))
-    for _ in range(10):
-        await asyncio.sleep(0)
-    # Claiming lets nobody else have a turn, so that the loop does not hear of the commit.
-    while not (claims := await database.claim("local", limit=10, lease=LEASE)):
-        pass
-    assert [claim.spec for claim in claims] == [one.spec]
-    assert claims[0].spec is one.spec
-    assert await making == one.task_id
+    stored = asyncio.Event()
+    making = asyncio.ensure_future(database.create(one, notes=promised(one), stored=stored.set))
+    await asyncio.sleep(0)
+    making.cancel()
+    async with asyncio.timeout(20):
+        await stored.wait()
+    assert (await database.progress(one.task_id)).native_id
+    assert making.cancelled()
+
+
+async def test_what_is_not_made_is_not_said_to_be(database: SqliteDatabase) -> None:
+    one = created()
+    await database.create(one, key="k")
+    again = replace(one, task_id=created().task_id)
+    other = replace(again, spec=Spec(name="other"))
+    heard = list[TaskId]()
+    assert await database.create(again, key="k", stored=lambda: heard.append(again.task_id))
+    with pytest.raises(Conflict):
+        await database.create(other, key="k", stored=lambda: heard.append(other.task_id))
+    assert not heard
 
 
 async def test_what_has_moved_on_is_read_when_it_is_claimed(database: SqliteDatabase) -> None:

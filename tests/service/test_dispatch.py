@@ -16,7 +16,8 @@ from funnel.database.sqlite import SqliteDatabase
 from funnel.metrics import Metrics
 from funnel.ports import Accept, Answer, Attempt, Job, Refuse
 from funnel.service.dispatch import Dispatch
-from funnel.testing.build import EPOCH, EVERYONE, MINUTE, batch, created, moved
+from funnel.service.submit import Submit
+from funnel.testing.build import EPOCH, EVERYONE, MINUTE, batch, created, moved, new_id, spec
 
 Seen = list[tuple[TaskId, int]]
 
@@ -33,6 +34,9 @@ class Ledger:
         self.errors: list[Exception] = []
         self.refuses: set[TaskId] = set()
         self.stumbles: set[TaskId] = set()
+
+    def promise(self, attempt: Attempt) -> Accept | None:
+        return None if attempt.task_id in self.refuses else Accept(f"job-{attempt.task_id}")
 
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
         self._fail()
@@ -281,6 +285,75 @@ async def test_an_answer_that_cannot_be_noted_is_asked_for_again(
     await until(lambda: len(backend.submitted) > 1)
     await _stop(loop)
     assert backend.submitted == [(one, 1), (one, 1)]
+
+
+async def create_promised(
+    database: SqliteDatabase, dispatch: Dispatch, count: int = 1
+) -> list[TaskId]:
+    submit = Submit(database, dispatch, new_id=new_id, now=lambda: EPOCH)
+    made = (submit.create(spec(), owner="ann") for _ in range(count))
+    return list(await asyncio.gather(*made))
+
+
+async def test_what_was_promised_is_handed_over_without_an_errand(
+    database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
+) -> None:
+    ids = await create_promised(database, dispatch, 150)
+    for one in ids:
+        assert (await database.progress(one)).native_id == f"job-{one}"
+    assert not await left(database)
+    assert [await dispatch.once() for _ in range(3)] == [100, 50, 0]
+    assert backend.submitted == [(one, 1) for one in ids]
+
+
+async def test_what_was_promised_and_stays_unknown_is_asked_again(
+    database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
+) -> None:
+    (one,) = await create_promised(database, dispatch)
+    backend.errors = [OSError("no route")]
+    loop = asyncio.create_task(dispatch.forever())
+    await until(lambda: backend.submitted)
+    await _stop(loop)
+    assert backend.submitted == [(one, 1)]
+
+
+async def test_one_promise_that_the_backend_stumbles_over_holds_up_nobody(
+    database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
+) -> None:
+    ids = await create_promised(database, dispatch, 4)
+    backend.stumbles = {ids[1]}
+    await dispatch.once()
+    assert [one for one, _ in backend.submitted] == [ids[0], *ids[2:]]
+
+
+async def test_a_promise_that_is_broken_ends_the_task(
+    database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
+) -> None:
+    (one,) = await create_promised(database, dispatch)
+    backend.refuses = {one}
+    await dispatch.once()
+    task = await database.get(one, View.FULL, EVERYONE)
+    assert task.state is State.SYSTEM_ERROR
+    assert "error='it asks for too much'" in task.logs[0].system_logs[0]
+
+
+async def test_a_cancel_comes_after_what_was_promised(
+    database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
+) -> None:
+    (one,) = await create_promised(database, dispatch)
+    await database.append(batch(moved(one, State.CANCELED)))
+    await dispatch.once()
+    assert backend.submitted == [(one, 1)]
+    assert backend.cancelled == [Job(one, 1, f"job-{one}")]
+
+
+async def test_a_start_takes_up_what_was_promised_and_not_handed_over(
+    database: SqliteDatabase, backend: Ledger, dispatch: Dispatch
+) -> None:
+    (one,) = await create_promised(database, dispatch)
+    after = Dispatch(database, backend, "local", lambda: EPOCH, Metrics())
+    await after.resume()
+    assert backend.resumed == [Job(one, 1, f"job-{one}")]
 
 
 async def _stop(loop: asyncio.Task[None]) -> None:

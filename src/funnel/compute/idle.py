@@ -15,8 +15,11 @@ class IdleBackend:
 
     parameters: frozenset[str]
 
+    def promise(self, attempt: Attempt) -> Accept:
+        return Accept(f"{attempt.task_id}-{attempt.fence}")
+
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
-        return [Accept(f"{one.task_id}-{one.fence}") for one in attempts]
+        return [self.promise(one) for one in attempts]
 
     async def cancel(self, jobs: Sequence[Job]) -> None:
         """A worker that is connected hears of it by itself, and there is nothing else to stop."""

@@ -87,6 +87,11 @@ class LocalBackend:
     def free(self) -> Slot:
         return self._capacity.less(total([slot for slot, _ in self._running.values()]))
 
+    def promise(self, attempt: Attempt) -> Accept | None:
+        if refusal(self._wants(attempt.spec.resources), self._capacity):
+            return None
+        return _accepted(attempt.task_id, attempt.fence)
+
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
         answers = [self._take(one.task_id, one.fence, one.spec.resources) for one in attempts]
         self._fill()
@@ -132,7 +137,7 @@ class LocalBackend:
         key = (task_id, fence)
         if key not in self._running and key not in self._waiting:
             self._waiting[key] = Waiting(task_id, fence, wants)
-        return Accept(f"{task_id}-{fence}")
+        return _accepted(task_id, fence)
 
     def _wants(self, resources: Resources) -> Slot:
         cpus = resources.cpu_cores or self._settings.default_cpus
@@ -192,6 +197,10 @@ class LocalBackend:
             await self._tasks.append(Batch(task_id=task_id, events=failed, fence=fence))
         except (FunnelError, OSError) as error:
             log.warning("attempt %d of %s cannot be ended: %s", fence, task_id, error)
+
+
+def _accepted(task_id: TaskId, fence: int) -> Accept:
+    return Accept(f"{task_id}-{fence}")
 
 
 def _key(one: Waiting) -> Key:

@@ -61,7 +61,9 @@ class Done(Value):
 def caused(before: Progress | None, after: Progress) -> Iterator[Work]:
     """What must be done outside because `before` became `after`."""
     if before is None:
-        yield Submit(after.task_id, after.fence)
+        # What its backend has promised to take is handed over without an errand.
+        if not after.native_id:
+            yield Submit(after.task_id, after.fence)
     elif after.fence > before.fence:
         if before.native_id:
             yield Cancel(after.task_id, before.fence, before.native_id)

@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Sequence
+from functools import reduce
 from typing import Final
 
 from msgspec.structs import replace
 
 from funnel.core.error import Conflict, Fenced, FunnelError, NotFound
-from funnel.core.event import Batch, Change, Created, Logged
-from funnel.core.fold import Progress, begin, extend
+from funnel.core.event import Accepted, Batch, Change, Created, Logged
+from funnel.core.fold import Progress, apply, begin, extend
 from funnel.core.hiding import secrets_of, without
 from funnel.core.state import is_final
 from funnel.core.task import TaskId
@@ -32,7 +33,7 @@ class New(Value, kw_only=True):
     """A task to create."""
 
     created: Created
-    notes: Sequence[Logged]
+    notes: Sequence[Logged | Accepted]
     key: str
 
 
@@ -42,9 +43,7 @@ def create(db: sqlite3.Connection, new: New, now: float) -> TaskId:
         kept = db.execute(SQL["kept"], (created.owner, new.key, since)).fetchone()
         if kept:
             return _same(db, TaskId(kept[0]), created)
-    after = begin(created)
-    if new.notes:
-        after, _ = extend(after, Batch(task_id=created.task_id, events=(*new.notes,)))
+    after = begun(new)
     n = _add_task(db, created, after)
     if not n:
         return _same(db, created.task_id, created)
@@ -60,6 +59,10 @@ def create(db: sqlite3.Connection, new: New, now: float) -> TaskId:
     return created.task_id
 
 
+def begun(new: New) -> Progress:
+    return reduce(apply, new.notes, begin(new.created))
+
+
 def _add_task(db: sqlite3.Connection, created: Created, progress: Progress) -> int:
     """The number of its row; 0 where there is one of that id already."""
     row = {
@@ -67,6 +70,7 @@ def _add_task(db: sqlite3.Connection, created: Created, progress: Progress) -> i
         "owner": created.owner,
         "queue": created.queue,
         "state": progress.state.value,
+        "active": bool(progress.native_id),
         "name": created.spec.name,
         "progress": pack_progress(progress),
     }

@@ -3,12 +3,11 @@
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from funnel.core.error import Fenced
 from funnel.core.fold import Progress
-from funnel.core.task import Spec, TaskId
-from funnel.core.value import Value
+from funnel.core.task import Spec
 from funnel.core.work import Claim, Submit, Work
 from funnel.database.damage import UNREADABLE
 from funnel.database.folded import read_progress
@@ -19,26 +18,12 @@ from funnel.database.sql import statements
 _Due: TypeAlias = tuple[int, bytes]
 
 SQL = statements("sqlite.sql")
-MOST_FRESH: Final = 512
-"""New tasks that are remembered until their work is claimed."""
-LARGE: Final = 4096
-"""Characters of a spec that is not remembered."""
 
 
 @dataclass(slots=True)
 class _Held:
     tries: int
     until: float
-    seen: str | None = None
-
-
-class Fresh(Value):
-    """A new task, and as what its progress and its spec are stored."""
-
-    progress: Progress
-    stored: str
-    spec: Spec
-    body: str
 
 
 class Claims:
@@ -50,35 +35,8 @@ class Claims:
 
     def __init__(self) -> None:
         self._known: dict[int, _Held] = {}
-        self._coming: dict[TaskId, Fresh] = {}
-        """On their way to the disk."""
-        self._fresh: dict[TaskId, Fresh] = {}
         self.unreadable = list[int]()
         """Work that was claimed, and could not be read."""
-
-    def expect(self, fresh: Fresh) -> None:
-        """It is about to be stored, and need not be read again when its work is claimed."""
-        if len(fresh.body) <= LARGE:
-            self._coming[fresh.progress.task_id] = fresh
-
-    def expect_no_more(self, task_id: TaskId) -> None:
-        """It is stored, or never will be."""
-        self._coming.pop(task_id, None)
-
-    def stored(self, tasks: Sequence[TaskId]) -> None:
-        """
-        A commit was about them. For those that we expect it was their first.
-
-        Others have moved on since they were created, and are read when their work is claimed.
-        """
-        for task_id in tasks:
-            fresh = self._coming.pop(task_id, None)
-            if fresh is None:
-                self._fresh.pop(task_id, None)
-                continue
-            if len(self._fresh) >= MOST_FRESH:
-                del self._fresh[next(iter(self._fresh))]
-            self._fresh[task_id] = fresh
 
     def take(
         self, db: sqlite3.Connection, queue: str, limit: int, lease: float, now: float
@@ -95,15 +53,6 @@ class Claims:
         held = self._known.get(claim.id)
         if held is None or held.tries != claim.tries:
             raise Fenced("somebody else has claimed this work")
-
-    def seen(self, claim: Claim) -> str | None:
-        """
-        The progress of its task, as it was stored when the work was claimed.
-
-        None where the task was gone, or the claim is not the newest.
-        """
-        held = self._known.get(claim.id)
-        return held.seen if held and held.tries == claim.tries else None
 
     def mended(self, number: int) -> None:
         """It may be claimed again at once, if it is still there."""
@@ -126,24 +75,18 @@ class Claims:
         held.tries, held.until = held.tries + 1, until
         try:
             work = WORK.decode(text)
-            held.seen, progress, spec = self._task(db, work)
+            progress, spec = _task(db, work)
         except UNREADABLE:
             self.unreadable.append(number)
             return None
         return Claim(id=number, tries=held.tries, work=work, progress=progress, spec=spec)
 
-    def _task(
-        self, db: sqlite3.Connection, work: Work
-    ) -> tuple[str | None, Progress | None, Spec | None]:
-        """How far it has come, as it is stored, too, and for a `Submit` what it asks for."""
-        # Work that is there was stored, even where nobody has told us yet.
-        fresh = self._coming.pop(work.task_id, None) or self._fresh.pop(work.task_id, None)
-        if fresh:
-            return fresh.stored, fresh.progress, fresh.spec
-        row = db.execute(SQL["claimed"], (work.task_id,)).fetchone()
-        if row is None:
-            return None, None, None
-        n, stored = row
-        progress = read_progress(stored)
-        first = db.execute(SQL["first"], (n,)).fetchone() if isinstance(work, Submit) else None
-        return stored.decode(), progress, read_spec(first[0]) if first else None
+
+def _task(db: sqlite3.Connection, work: Work) -> tuple[Progress | None, Spec | None]:
+    """How far it has come, and for a `Submit` what it asks for."""
+    row = db.execute(SQL["claimed"], (work.task_id,)).fetchone()
+    if row is None:
+        return None, None
+    n, stored = row
+    first = db.execute(SQL["first"], (n,)).fetchone() if isinstance(work, Submit) else None
+    return read_progress(stored), read_spec(first[0]) if first else None

@@ -59,10 +59,10 @@ def moment(us: int) -> datetime:
 
 def short_job(task_id: TaskId, native_id: str) -> str | int:
     """Only the attempt of a job that is named after its task and attempt."""
-    if not native_id:
+    attempt = native_id[len(task_id) + 1 :]
+    if not attempt.isdecimal() or len(attempt) >= LONGEST:
         return native_id
-    attempt = native_id.rpartition("-")[2]
-    number = int(attempt) if attempt.isdecimal() and len(attempt) < LONGEST else 0
+    number = int(attempt)
     return number if native_id == f"{task_id}-{number}" else native_id
 
 
@@ -232,6 +232,12 @@ class Row(Value):
 
 def pack_created(created: Created) -> Row:
     return Row(_ENCODE((micros(created.at), created.spec)).decode())
+
+
+def pack_accepted(event: Accepted) -> Row:
+    """As the second event of its task."""
+    job = short_job(event.task_id, event.native_id)
+    return Row(_ENCODE((micros(event.at), _Accepted(0, job))).decode(), 2)
 
 
 def pack(first: int, events: Sequence[Change]) -> Row | None:

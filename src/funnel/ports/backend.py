@@ -49,6 +49,15 @@ class Backend(Protocol):
         """The `backend_parameters` that are understood, in lower case."""
         ...
 
+    def promise(self, attempt: Attempt) -> Accept | None:
+        """
+        What `submit` is going to answer, where that is known without asking anybody.
+
+        It is noted with the new task, which saves an errand: whoever promises takes up in
+        `resume` what a server that died has noted and not submitted.
+        """
+        ...
+
     async def submit(self, attempts: Sequence[Attempt]) -> Sequence[Answer]:
         """One answer each, in order."""
         ...

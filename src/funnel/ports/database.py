@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from funnel.core.error import FunnelError
-from funnel.core.event import Batch, Created, Logged, Recorded
+from funnel.core.event import Accepted, Batch, Created, Logged, Recorded
 from funnel.core.fold import Progress
 from funnel.core.output import Piece, Place
 from funnel.core.query import Listing, Query, Scope, View
@@ -27,12 +27,19 @@ class Tasks(Protocol):
     """
 
     async def create(
-        self, created: Created, *, notes: Sequence[Logged] = (), key: str = ""
+        self,
+        created: Created,
+        *,
+        notes: Sequence[Logged | Accepted] = (),
+        key: str = "",
+        stored: Callable[[], object] | None = None,
     ) -> TaskId:
         """
-        Keep a new task, its first event, the `notes` about it and its `Submit` work.
+        Keep a new task, its first event, the `notes` about it and the work that it causes.
 
-        What of its URLs gives access (`core.hiding`) is only in what `created` answers.
+        `stored` is called once it is on disk, even where the caller has gone since; never for a
+        task that was there before. What of its URLs gives access (`core.hiding`) is only in what
+        `created` answers.
 
         A `key` (idempotency key) belongs to the owner. When the key or the id has been
         here before, the answer is the first task's id; with another spec, `Conflict`.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -43,8 +44,20 @@ class Dispatch:
         self._database = database
         self._metrics = metrics
         self._backend = backend
-        self._queue = queue
+        self.queue = queue
         self._now = now
+        self._promised: deque[Attempt] = deque()
+        """On disk as accepted, and not handed over yet."""
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        return self._backend.parameters
+
+    def promise(self, attempt: Attempt) -> Accept | None:
+        return self._backend.promise(attempt)
+
+    def take(self, attempt: Attempt) -> None:
+        self._promised.append(attempt)
 
     async def forever(self) -> None:
         """First take up what a server before us left, then do the work as it comes."""
@@ -61,15 +74,22 @@ class Dispatch:
                 if not await self.once():
                     seen = await self._database.wait(seen, within=LOOK_AGAIN)
             except Exception:
-                log.exception("dispatch to %s must wait", self._queue)
+                log.exception("dispatch to %s must wait", self.queue)
                 tries += 1
                 await asyncio.sleep(self._after(tries).total_seconds())
             else:
                 tries = 0
 
     async def once(self, *, limit: int = 100) -> int:
-        """One round: each claimed errand is done, refused for good, or given back for later."""
-        claims = await self._database.claim(self._queue, limit=limit, lease=LEASE)
+        """
+        One round: each claimed errand is done, refused for good, or given back for later.
+
+        What was promised goes first, so that a cancel of it comes after it.
+        """
+        claims = await self._database.claim(self.queue, limit=limit, lease=LEASE)
+        promised = [self._promised.popleft() for _ in range(min(limit, len(self._promised)))]
+        if promised:
+            await self._hand_over(promised)
         wanted, others = list[_Wanted](), list[Claim]()
         for claim in claims:
             if attempt := _attempt(claim):
@@ -80,14 +100,34 @@ class Dispatch:
             await asyncio.gather(self._submit(wanted), self._cancel(others))
         else:
             await self._submit(wanted)
-        return len(claims)
+        return len(claims) + len(promised)
 
     async def resume(self) -> None:
-        left = await self._database.unfinished(self._queue)
+        left = await self._database.unfinished(self.queue)
         jobs = [Job(one.task_id, one.fence, one.native_id) for one in left]
         if jobs:
             log.info("taking up %d attempts of the server before", len(jobs))
             await self._backend.resume(jobs)
+
+    async def _hand_over(self, promised: Sequence[Attempt]) -> None:
+        """What could not be is in memory for later, and on disk for the next start."""
+        try:
+            answers = await self._backend.submit(promised)
+        except Exception as error:
+            if len(promised) > 1:
+                for one in promised:
+                    await self._hand_over([one])
+                return
+            (one,) = promised
+            log.warning("%s must wait", one.task_id, exc_info=error)
+            self._metrics.dispatched(self.queue, "submit", "unknown")
+            pause = jittered(LOOK_AGAIN.total_seconds(), self._jitter())
+            asyncio.get_running_loop().call_later(pause, self.take, one)
+            return
+        self._metrics.dispatched(self.queue, "submit", "done", len(answers))
+        for one, answer in zip(promised, answers, strict=True):
+            if isinstance(answer, Refuse):
+                await self._database.append(_facts(one, answer, self._now()))
 
     async def _submit(self, wanted: Sequence[_Wanted]) -> None:
         if not wanted:
@@ -98,12 +138,12 @@ class Dispatch:
             await self._put_back([claim for claim, _ in wanted], error)
             return
         except Exception as error:
-            log.exception("submitting %d attempts to %s failed", len(wanted), self._queue)
+            log.exception("submitting %d attempts to %s failed", len(wanted), self.queue)
             await self._one_by_one(wanted, error)
             return
         refused = sum(isinstance(answer, Refuse) for answer in answers)
-        self._metrics.dispatched(self._queue, "submit", "refused", refused)
-        self._metrics.dispatched(self._queue, "submit", "done", len(answers) - refused)
+        self._metrics.dispatched(self.queue, "submit", "refused", refused)
+        self._metrics.dispatched(self.queue, "submit", "done", len(answers) - refused)
         now = self._now()
         await self._settle(
             [
@@ -128,7 +168,7 @@ class Dispatch:
         except (FunnelError, OSError) as error:
             await self._put_back(claims, error)
             return
-        self._metrics.dispatched(self._queue, "cancel", "done", len(jobs))
+        self._metrics.dispatched(self.queue, "cancel", "done", len(jobs))
         await self._settle([Done(claim) for claim in claims])
 
     async def _settle(self, done: Sequence[Done]) -> None:
@@ -154,7 +194,7 @@ class Dispatch:
         for claim in claims:
             log.warning("%s must wait: %s", claim.work, error)
             kind = type(claim.work).__name__.lower()
-            self._metrics.dispatched(self._queue, kind, "unknown")
+            self._metrics.dispatched(self.queue, kind, "unknown")
             await self._database.release(claim, after=self._after(claim.tries))
 
     def _after(self, tries: int) -> timedelta:

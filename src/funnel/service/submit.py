@@ -1,38 +1,58 @@
 """Accepting, cancelling and deleting tasks."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
 from funnel.core.attempts import asked
 from funnel.core.error import Invalid, InvalidTransition, Problem
-from funnel.core.event import Batch, Created, Level, Logged, StateChanged
+from funnel.core.event import Accepted, Batch, Created, Level, Logged, StateChanged
 from funnel.core.query import Scope, View
 from funnel.core.state import State
 from funnel.core.storageaccess import NO_RULES, StorageRules, demand_all
 from funnel.core.task import Resources, Spec, TaskId
 from funnel.core.validate import check
-from funnel.ports import Clock, Tasks
+from funnel.ports import Accept, Attempt, Clock, Tasks
+
+FIRST: Final = 1
+"""The fence of the first attempt."""
+
+
+class Handover(Protocol):
+    """The backend, as new tasks come to it; `parameters` are those that it understands."""
+
+    queue: str
+
+    @property
+    def parameters(self) -> frozenset[str]: ...
+
+    def promise(self, attempt: Attempt) -> Accept | None:
+        """What the backend is going to answer, where that is known."""
+        ...
+
+    def take(self, attempt: Attempt) -> None:
+        """It is on disk, with what was promised."""
+        ...
 
 
 class Submit:
-    """`parameters` are the `backend_parameters`, lower case, that the backend understands."""
-
     def __init__(
         self,
         tasks: Tasks,
+        handover: Handover,
         *,
-        queue: str,
-        parameters: frozenset[str],
         new_id: Callable[[], TaskId],
         now: Clock,
         access: StorageRules = NO_RULES,
     ) -> None:
         self._tasks = tasks
-        self._queue = queue
-        self._parameters = parameters
+        self._queue = handover.queue
+        self._parameters = handover.parameters
         self._new_id = new_id
         self._now = now
+        self._handover = handover
         self._access = access
 
     async def create(self, spec: Spec, *, owner: str, key: str = "") -> TaskId:
@@ -51,11 +71,15 @@ class Submit:
             asked(spec.resources.backend_parameters)
         task_id, now = self._new_id(), self._now()
         created = Created(task_id, now, spec, owner, self._queue)
-        notes = [
+        notes: list[Logged | Accepted] = [
             Logged(task_id, now, "backend parameter not supported", Level.WARNING, {"key": key})
             for key in unknown
         ]
-        return await self._tasks.create(created, notes=notes, key=key)
+        attempt, stored = Attempt(task_id, FIRST, spec), None
+        if promised := self._handover.promise(attempt):
+            notes.append(Accepted(task_id, now, promised.native_id))
+            stored = partial(self._handover.take, attempt)
+        return await self._tasks.create(created, notes=notes, key=key, stored=stored)
 
     async def cancel(self, task_id: TaskId, scope: Scope) -> State:
         """
