@@ -314,3 +314,37 @@ def test_no_text_hides_a_name_that_stands_twice(
     names = f"{written(tag)}{colon}{written(first)}"
     twice = f'{{"tags"{colon}{{{names}{comma}{names}}}}}'
     assert [one.message for one in refused(twice.encode()).problems] == ["given twice"]
+
+
+@given(
+    types=st.lists(st.sampled_from([{}, {"type": "FILE"}, {"type": "DIRECTORY"}]), max_size=4),
+    defaults=st.sampled_from([{}, {"name": ""}, {"tags": {}}, {"tags": {"type": "type"}}]),
+    strange=st.integers(0, 4),
+    where=st.sampled_from(["", "executors", "inputs", "resources"]),
+)
+def test_neither_types_nor_defaults_hide_a_name_that_is_not_ours(
+    types: list[dict[str, str]], defaults: dict[str, object], strange: int, where: str
+) -> None:
+    """A type is written where it was not given, and a default is not where it was."""
+    unknown = {f"strange{number}": number for number in range(strange)}
+    inputs: list[dict[str, object]] = [{"path": "/i", "url": "s3://b/i", **one} for one in types]
+    task: dict[str, object] = {"executors": [dict(STEP)], "inputs": inputs, **defaults}
+    at = {
+        "": task,
+        "executors": {**STEP, **unknown},
+        "inputs": {"path": "/i", **unknown},
+        "resources": unknown,
+    }[where]
+    if where == "":
+        task |= unknown
+    else:
+        task[where] = at if where == "resources" else [at]
+    sent = json.dumps(task).encode()
+    if strange:
+        fields = [problem.field for problem in refused(sent).problems]
+        assert len([field for field in fields if "strange" in field]) == strange
+    else:
+        found = read_spec(sent)
+        assert [one.type for one in found.inputs] == [
+            one.get("type", "FILE") for one in (types if where != "inputs" else [{}])
+        ]

@@ -98,6 +98,9 @@ ALLOWED: Final[Mapping[Operation, frozenset[Role]]] = {
 """Nothing is allowed that has no row here."""
 
 
+_ROLES: Final = {kind: Role(kind) for kind in Kind}
+
+
 def demand(caller: Caller, operation: Operation) -> None:
     """Raises `Denied` where the caller may never do this, whatever the task."""
     allowed = ALLOWED[operation]
@@ -109,7 +112,7 @@ def demand(caller: Caller, operation: Operation) -> None:
 def role_of(caller: Caller) -> Role:
     if caller.kind is Kind.USER and caller.administrator:
         return Role.ADMINISTRATOR
-    return Role(caller.kind)
+    return _ROLES[caller.kind]
 
 
 def scope_of(caller: Caller, access: TaskAccess) -> Scope:

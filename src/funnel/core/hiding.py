@@ -57,7 +57,8 @@ NOTHING: Final = Secrets()
 
 
 def secrets_of(spec: Spec) -> Secrets:
-    together = "".join([*(one.url for one in spec.inputs), *(one.url for one in spec.outputs)])
+    files: tuple[Input | Output, ...] = (*spec.inputs, *spec.outputs)
+    together = "".join([one.url for one in files])
     if "@" not in together and "?" not in together:
         return NOTHING
     return Secrets(

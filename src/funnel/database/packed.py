@@ -57,8 +57,13 @@ def moment(us: int) -> datetime:
     return UNIX + timedelta(0, 0, us)
 
 
+@lru_cache(1)
 def short_job(task_id: TaskId, native_id: str) -> str | int:
-    """Only the attempt of a job that is named after its task and attempt."""
+    """
+    Only the attempt of a job that is named after its task and attempt.
+
+    Its event and its progress ask for the same, one after the other.
+    """
     attempt = native_id[len(task_id) + 1 :]
     if not attempt.isdecimal() or len(attempt) >= LONGEST:
         return native_id

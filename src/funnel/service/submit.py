@@ -63,12 +63,7 @@ class Submit:
         """
         check(spec)
         demand_all(self._access, owner, spec)
-        unknown = _unknown(spec.resources, self._parameters)
-        if unknown and spec.resources.backend_parameters_strict:
-            raise _not_supported(unknown)
-        spec = _without(spec, unknown)
-        if spec.resources.backend_parameters:
-            asked(spec.resources.backend_parameters)
+        spec, unknown = self._understood(spec) if spec.resources.backend_parameters else (spec, ())
         task_id, now = self._new_id(), self._now()
         created = Created(task_id, now, spec, owner, self._queue)
         notes: list[Logged | Accepted] = [
@@ -80,6 +75,15 @@ class Submit:
             notes.append(Accepted(task_id, now, promised.native_id))
             stored = partial(self._handover.take, attempt)
         return await self._tasks.create(created, notes=notes, key=key, stored=stored)
+
+    def _understood(self, spec: Spec) -> tuple[Spec, tuple[str, ...]]:
+        """With those parameters that the backend knows, and the others; raises `Invalid`."""
+        unknown = _unknown(spec.resources, self._parameters)
+        if unknown and spec.resources.backend_parameters_strict:
+            raise _not_supported(unknown)
+        spec = _without(spec, unknown)
+        asked(spec.resources.backend_parameters)
+        return spec, unknown
 
     async def cancel(self, task_id: TaskId, scope: Scope) -> State:
         """
