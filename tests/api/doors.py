@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -16,12 +17,12 @@ from funnel.core.access import ForeignTask, TaskAccess
 from funnel.core.info import TES_TYPE, Organization, ServiceInfo
 from funnel.core.storageaccess import NO_RULES, StorageRules
 from funnel.metrics import Metrics
-from funnel.ports import Database, unheard
+from funnel.ports import Attempt, Database, unheard
 from funnel.service.callers import Callers
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.service.tasks import TaskService
-from funnel.testing.build import EPOCH, Promiseless, new_id
+from funnel.testing.build import EPOCH, new_id
 
 INFO = ServiceInfo(
     id="org.example.funnel",
@@ -35,6 +36,20 @@ INFO = ServiceInfo(
     updated_at=EPOCH,
 )
 LIMITS = Limits(body=64 * 1024, body_seconds=0.2, answer_seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Promiseless:
+    """Answers `service.submit.Handover` for a backend that has to be asked."""
+
+    parameters: frozenset[str] = frozenset()
+    queue: str = "local"
+
+    def promise(self, attempt: Attempt) -> None:
+        """It is not known what the backend is going to say."""
+
+    def take(self, attempt: Attempt) -> None:
+        raise AssertionError(f"nobody has promised to take {attempt.task_id}")
 
 
 def door(

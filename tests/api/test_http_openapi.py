@@ -9,7 +9,7 @@ import httpx
 import jsonschema_rs
 import pytest
 from asking import create, get
-from doors import INFO
+from doors import INFO, Promiseless
 from msgspec import json
 
 from funnel.api.about import AboutDoor, openapi
@@ -26,7 +26,7 @@ from funnel.ports import Database
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.service.tasks import TaskService
-from funnel.testing.build import EPOCH, Promiseless, new_id
+from funnel.testing.build import EPOCH, new_id
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 SECONDS = "25"

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
+from doors import Promiseless
+
 from funnel.api.answer import Answer, Reply
 from funnel.api.connection import Serve
 from funnel.api.http import Inside, make_api
@@ -30,7 +32,7 @@ from funnel.service.callers import Callers
 from funnel.service.hub import Hub
 from funnel.service.submit import Submit
 from funnel.service.tasks import TaskService
-from funnel.testing.build import EPOCH, EVERYONE, Promiseless, batch, moved, new_id
+from funnel.testing.build import EPOCH, EVERYONE, batch, moved, new_id
 
 T = TypeVar("T")
 

@@ -23,8 +23,8 @@ FIRST: Final = 1
 class Handover(Protocol):
     """The backend, as new tasks come to it; `parameters` are those that it understands."""
 
-    queue: str
-
+    @property
+    def queue(self) -> str: ...
     @property
     def parameters(self) -> frozenset[str]: ...
 
