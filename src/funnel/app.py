@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from funnel.api.listen import connections_allowed
 from funnel.auth.keys import KeyFile
 from funnel.auth.tokens import Tokens
-from funnel.config import Config
+from funnel.config import Config, files_of
 from funnel.config import Server as ServerSettings
 from funnel.config.exposure import refuse_exposed
 from funnel.core.error import Unavailable
@@ -65,12 +65,16 @@ def database_of(config: Config) -> str:
 
 
 def _files_of(config: Config) -> tuple[Path, ...]:
-    """The database's, our keys, and inputs of others; no task may read them or write over them."""
+    """
+    The database's, our keys, inputs of others, and what the settings name with their own file.
+
+    No task may read them or write over them.
+    """
     path = Path(config.part(sqlite.PLUGIN).path)
     ends = ("", "-wal", "-shm", ".lock", ".reserve")
     database = (path.with_name(f"{path.name}{end}") for end in ends)
-    more = (config.worker.input_cache, config.server.tls.key_file)
-    return (*database, keys_of(config), *map(Path, filter(None, more)))
+    cache = filter(None, [config.worker.input_cache])
+    return (*database, keys_of(config), *map(Path, cache), *files_of(config))
 
 
 def keys_of(config: Config) -> Path:

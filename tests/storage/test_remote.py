@@ -1,6 +1,7 @@
 """Downloads from a store that breaks off, lies, changes and falls silent, by a script."""
 
 import asyncio
+import os
 import re
 from collections.abc import Generator
 from contextlib import suppress
@@ -55,6 +56,13 @@ async def test_it_goes_on_where_it_broke_off(scene: Scene) -> None:
     assert await scene.get(CUT, SHORT, Step(cut=0), GOOD) == BODY
     assert [start for start, _ in scene.store.asked] == [0, 3 * PIECE, 6 * PIECE, 6 * PIECE]
     assert scene.store.sent == len(BODY)
+
+
+async def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FunnelError, match="something that is no file"):
+        await Scene(tmp_path).storage.get(URL, tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 async def test_a_store_that_begins_with_the_first_byte_is_read_past_it(scene: Scene) -> None:

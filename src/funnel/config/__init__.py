@@ -1,6 +1,7 @@
 """Settings from a YAML file, the environment and flags: strict about names, kind about mistakes."""
 
 from funnel.config.config import Config, load
+from funnel.config.files import files_of
 from funnel.config.sections import Formatter, Level, Logger, RPCClient, Server
 from funnel.config.show import show
 
@@ -11,6 +12,7 @@ __all__ = [
     "Logger",
     "RPCClient",
     "Server",
+    "files_of",
     "load",
     "show",
 ]

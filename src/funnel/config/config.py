@@ -40,6 +40,8 @@ class Config(Value, kw_only=True):
     outbound: Outbound
     storage_access: StorageAccess
     parts: Mapping[str, Value]
+    settings_file: str = ""
+    """Where they are written; empty for nowhere."""
     warnings: tuple[str, ...] = ()
     """What was asked for and cannot be done yet."""
 
@@ -68,7 +70,7 @@ def load(
         sources.append((str(path), import_module("funnel.config.file").from_file(path)))
     sources.append(("from the environment", from_environment(environ or {})))
     sources.append(("", from_flags(flags or {})))
-    return read(sources, kinds)
+    return replace(read(sources, kinds), settings_file=str(path or ""))
 
 
 def read(sources: Sequence[tuple[str, Tree]], kinds: Sequence[str] = KINDS) -> Config:

@@ -4,7 +4,7 @@ from funnel.safepath.directory import entered, opened
 from funnel.safepath.removal import remove_tree
 from funnel.safepath.stamp import Stamp, stamp
 from funnel.safepath.tree import Entry, Kind, Tree
-from funnel.safepath.whole import copy, whole_file
+from funnel.safepath.whole import copy, refuse_special, whole_file
 
 __all__ = [
     "Entry",
@@ -14,6 +14,7 @@ __all__ = [
     "copy",
     "entered",
     "opened",
+    "refuse_special",
     "remove_tree",
     "stamp",
     "whole_file",

@@ -24,9 +24,10 @@ def whole_file(
     Where the file system can, it has no name before, so that a kill leaves nothing; but where it
     replaces another, it has one of its own for a moment. Of a body that fails nothing is left.
     `durable` is on disk, name and all. Without `replace` it raises `FileExistsError` instead, at
-    once where it can, and always where there is a device, a pipe or a socket.
+    once where it can.
     """
-    _refuse_taken(directory, name, replace=replace)
+    if not replace and _is_taken(directory, name):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
     made, unfinished = _new(directory, mode)
     try:
         yield made
@@ -44,6 +45,18 @@ def whole_file(
             with suppress(FileNotFoundError):
                 os.unlink(unfinished, dir_fd=directory)
         os.close(made)
+
+
+def refuse_special(directory: int, name: str) -> None:
+    """
+    Raises `FileExistsError` where a device, a pipe or a socket has the name.
+
+    Root could rename a file over /dev/null.
+    """
+    with suppress(FileNotFoundError):
+        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            raise FileExistsError(errno.EEXIST, "there is something that is no file", name)
 
 
 def copy(source: IO[bytes], to: int, check: Callable[[], None] = lambda: None) -> None:
@@ -90,14 +103,11 @@ def _is_linked(fd: int, directory: int, name: str) -> bool:
     return False
 
 
-def _refuse_taken(directory: int, name: str, *, replace: bool) -> None:
+def _is_taken(directory: int, name: str) -> bool:
     with suppress(FileNotFoundError):
-        mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
-        if not replace:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
-        # Root could rename a file over /dev/null.
-        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
-            raise FileExistsError(errno.EEXIST, "there is something that is no file", name)
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+        return True
+    return False
 
 
 def _link(fd: int, directory: int, name: str) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from funnel.core.error import FunnelError, NoSpace, Unavailable
 from funnel.ports import Piece
-from funnel.safepath import opened, whole_file
+from funnel.safepath import opened, refuse_special, whole_file
 from funnel.storage.sums import Sum
 from funnel.storage.threads import briefly, ended, to_the_end
 
@@ -96,6 +96,7 @@ class Landing:
         with self._lock:
             if self._file < 0:
                 directory = self._stack.enter_context(_followed(self._to.parent))
+                refuse_special(directory, self._to.name)
                 self._file = self._stack.enter_context(
                     whole_file(directory, self._to.name, durable=False)
                 )

@@ -14,7 +14,7 @@ from funnel.core.error import Denied, Exists, Invalid, NotFound, Unavailable
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Object, Share
-from funnel.safepath import copy, opened, whole_file
+from funnel.safepath import copy, opened, refuse_special, whole_file
 from funnel.storage.threads import until_stopped
 
 SCHEME: Final = "file://"
@@ -48,7 +48,7 @@ class LocalStorage:
     ) -> None:
         self._shared = _resolved(shared)
         self._allowed = (*_resolved(allowed), *self._shared)
-        self._private = _resolved(private)
+        self._private = _named(private)
 
     def takes(self, url: str) -> bool:
         return url.startswith((SCHEME, "/"))
@@ -148,6 +148,7 @@ class LocalStorage:
         with _told(url), self._open(source, url) as file:
             with opened(_real(to.parent, url)) as directory:
                 mode = _mode(file)
+                refuse_special(directory, to.name)
                 with whole_file(directory, to.name, mode=mode, durable=False) as made:
                     copy(file, made, check)
                     size = os.fstat(made).st_size
@@ -175,11 +176,10 @@ class LocalStorage:
         with _told(url), opened(folder) as directory:
             if (folder / name).is_dir():
                 raise Invalid(f"cannot store a file at {url}: there is a directory")
+            refuse_special(directory, name)
             try:
                 size = _stored(source, directory, name, check, overwrite=overwrite)
             except FileExistsError as error:
-                if overwrite:
-                    raise
                 raise Exists(f"there is {url} already, and nothing is replaced") from error
         return Object(url, size)
 
@@ -263,6 +263,13 @@ def _real(path: Path, url: str) -> Path:
 
 def _resolved(paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(one.expanduser().resolve() for one in paths)
+
+
+def _named(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Where they are, and where links to them are, which nobody may replace either."""
+    found = [*paths]
+    links = (one.expanduser().absolute() for one in found)
+    return (*_resolved(found), *(one.parent.resolve() / one.name for one in links))
 
 
 def _is_below(path: Path, folders: Iterable[Path]) -> bool:
