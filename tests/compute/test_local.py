@@ -1,12 +1,13 @@
 """Attempts on the slots of this machine; what works on them is a function of the test."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from itertools import repeat
 from typing import Any
 
 import pytest
+from listening import until
 
 from funnel.compute.idle import Settings as NoopSettings
 from funnel.compute.local import PLUGIN, LocalBackend, Settings, of_this_machine
@@ -81,14 +82,6 @@ def cpus(*wanted: int) -> list[Resources]:
 
 def jobs(*of: Attempt) -> list[Job]:
     return [Job(one.task_id, one.fence, "") for one in of]
-
-
-async def until(happens: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if happens():
-                return
-            await asyncio.sleep(0.001)
 
 
 async def test_attempts_wait_for_room(

@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import webapp
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from msgspec import json
@@ -114,16 +115,12 @@ async def served(registry: Registry) -> AsyncGenerator[str]:
     app.router.add_get("/v2/", _root)
     app.router.add_get("/v2/funnel-test/pulled/manifests/{name}", registry.manifest)
     app.router.add_get("/v2/funnel-test/pulled/blobs/{digest}", registry.blob)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    (address, *_) = runner.addresses
-    image = f"127.0.0.1:{address[1]}/funnel-test/pulled"
-    try:
-        yield image
-    finally:
-        await runner.cleanup()
-        await _forget(image)
+    async with webapp.served(app) as address:
+        image = f"{address.removeprefix('http://')}/funnel-test/pulled"
+        try:
+            yield image
+        finally:
+            await _forget(image)
 
 
 async def _forget(image: str) -> None:

@@ -2,19 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from byhand import ByHand
 from grpc import aio
 
 from funnel.api.grpc.worker import WorkerServicer
 from funnel.core.access import ANYONE, Caller
-from funnel.core.event import Accepted, Batch, Logged, StateChanged
+from funnel.core.event import Accepted, Batch, Logged
 from funnel.core.lease import Terms
-from funnel.core.query import View
 from funnel.core.state import State
 from funnel.core.task import Task, TaskId
 from funnel.database.sqlite import SqliteDatabase
@@ -24,22 +23,21 @@ from funnel.link.unsaid import Unsaid
 from funnel.service.attendance import Attendance
 from funnel.service.hold import Given
 from funnel.service.hub import Hub
-from funnel.testing.build import EPOCH, EVERYONE, created, logged
+from funnel.testing.build import EPOCH, created, logged
 from funnel.wire.gen import worker_pb2 as pb
 from funnel.wire.gen.worker_pb2_grpc import add_WorkerServiceServicer_to_server
 
 QUEUE = "external"
-PATIENCE = 20.0
 STEADY = Terms(lease=9.0, grace=36.0)
 """Longer than a machine at work keeps anybody waiting; `Place.late` is how they run out."""
 LONG = Terms(lease=30.0, grace=900.0)
 
 
-class Place:
+class Place(ByHand):
     """`terms` are those of servers that are opened from now on."""
 
     def __init__(self, database: SqliteDatabase, folder: Path) -> None:
-        self.database = database
+        super().__init__(database)
         self.folder = folder
         self.terms = LONG
         self.caller: Caller = ANYONE
@@ -113,15 +111,6 @@ class Place:
         await self.say(Accepted(task_id, EPOCH, f"{task_id}-1"))
         return task_id
 
-    async def say(self, *events: Any, fence: int | None = None) -> None:
-        await self.database.append(Batch(task_id=events[0].task_id, events=events, fence=fence))
-
-    async def cancel(self, task_id: TaskId) -> None:
-        await self.say(StateChanged(task_id, EPOCH, State.CANCELED))
-
-    async def see(self, task_id: TaskId) -> Task:
-        return await self.database.get(task_id, View.FULL, EVERYONE)
-
     async def said(self, task_id: TaskId) -> list[str]:
         """The messages of all system logs, in order."""
         told = await self.database.events_of(task_id, after=0, limit=10_000)
@@ -133,13 +122,6 @@ class Place:
 
         await self.until(there)
         return await self.see(task_id)
-
-    async def until(self, happens: Callable[[], Awaitable[object]]) -> None:
-        """Look again after each commit, and now and then, until it is so."""
-        seen = 0
-        async with asyncio.timeout(PATIENCE):
-            while not await happens():
-                seen = await self.database.wait(seen, within=timedelta(milliseconds=20))
 
     async def until_attempt(self, task_id: TaskId, fence: int) -> None:
         async def there() -> bool:

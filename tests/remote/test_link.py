@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from place import PATIENCE, STEADY, Place, notes, silent
+from byhand import PATIENCE
+from place import STEADY, Place, notes, silent
 
 from funnel.core.access import Caller, Kind
 from funnel.core.error import Denied, Fenced, Invalid, InvalidTransition, NotFound, Unavailable

@@ -48,3 +48,26 @@ class Lookout:
     def seen(self, text: str | bytes) -> set[str]:
         content = text.encode(errors="surrogatepass") if isinstance(text, str) else text
         return {what for spelling, what in self._spellings.items() if spelling in content}
+
+
+class Witness:
+    """What was seen, by where that was."""
+
+    def __init__(self, lookout: Lookout) -> None:
+        self.lookout = lookout
+        self.evidence: dict[str, list[bytes]] = {}
+
+    def saw(self, what: str, *contents: str | bytes) -> None:
+        encoded = [one.encode() if isinstance(one, str) else one for one in contents]
+        self.evidence.setdefault(what, []).extend(encoded)
+
+    def hits(self) -> list[tuple[str, str]]:
+        """Secrets, and where they are."""
+        return sorted(
+            {
+                (what, secret)
+                for what, contents in self.evidence.items()
+                for content in contents
+                for secret in self.lookout.seen(content)
+            }
+        )

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from canary import Lookout, canary
+from canary import Lookout, Witness, canary
 from certificates import Authority
 from running import Server, containers, until
 
@@ -48,15 +48,14 @@ def test_the_lookout_finds_what_it_looks_for(encoding: str) -> None:
     assert lookout.seen(b"before " + encode(canary().encode()) + b" after") == set()
 
 
-class Scene:
+class Scene(Witness):
     """A server with all secrets there are, and what was seen of it."""
 
     def __init__(self, server: Server, lookout: Lookout, authority: Authority) -> None:
+        super().__init__(lookout)
         self.server = server
-        self.lookout = lookout
         self.authority = authority
         self.passwords = {name: lookout.new(f"password of {name}") for name in USERS}
-        self.evidence: dict[str, list[bytes]] = {}
 
     def settings(self) -> Path:
         home, issued = self.server.home, self.authority.issue()
@@ -103,10 +102,6 @@ class Scene:
         self.lookout.watch("hash of ann", known["ann"].rpartition("$")[2])
         return [{"User": name, "Password": known[name], "Admin": name == "root"} for name in USERS]
 
-    def saw(self, what: str, *contents: str | bytes) -> None:
-        encoded = [one.encode() if isinstance(one, str) else one for one in contents]
-        self.evidence.setdefault(what, []).extend(encoded)
-
     def ask(self, method: str, path: str, user: str = "", **given: Any) -> httpx.Response:
         auth = (user, self.passwords[user]) if user else None
         answer = self.server.http.request(method, path, auth=auth, **given)
@@ -125,16 +120,6 @@ class Scene:
             return found if found in {"COMPLETE", "EXECUTOR_ERROR", "CANCELED"} else ""
 
         return str(until(state))
-
-    def hits(self) -> list[tuple[str, str]]:
-        return sorted(
-            {
-                (what, secret)
-                for what, contents in self.evidence.items()
-                for content in contents
-                for secret in self.lookout.seen(content)
-            }
-        )
 
 
 USERS = ("ann", "bob", "root")

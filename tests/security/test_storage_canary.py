@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from canary import Lookout, canary
+from canary import Lookout, Witness, canary
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from echoing import ftp, serving, web
@@ -27,16 +27,15 @@ from funnel.wire.gen.tes_pb2_grpc import TaskServiceStub
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
-class Scene:
+class Scene(Witness):
     """A server with a secret for each store there is, and what was seen of it."""
 
     def __init__(self, home: Path, compute: str, stack: ExitStack) -> None:
-        self.lookout = Lookout()
+        super().__init__(Lookout())
         self.server = Server(home)
         self.compute = compute
         self.ours, self.others = (stack.enter_context(serving(web())) for _ in range(2))
         self.ftp = stack.enter_context(serving(ftp()))
-        self.evidence: dict[str, list[bytes]] = {}
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.config = home / "funnel.yaml"
         self.config.write_text(json.dumps(self._settings()))
@@ -103,10 +102,6 @@ class Scene:
         query = f"X-Amz-Signature={new(f'signature, {what}')}&sig={new(f'sig, {what}')}"
         return f"http://ann:{new(f'password, {what}')}@{self.others}/{name}?{query}"
 
-    def saw(self, what: str, *contents: str | bytes) -> None:
-        encoded = [one.encode() if isinstance(one, str) else one for one in contents]
-        self.evidence.setdefault(what, []).extend(encoded)
-
     def run(self, command: str, inputs: list[str], outputs: list[str]) -> str:
         task_id = self.server.create(
             ["sh", "-c", command],
@@ -153,16 +148,6 @@ class Scene:
             lines = list(base.iterdump())
         assert any(one.startswith('INSERT INTO "secret"') for one in lines)
         yield from (one.encode() for one in lines if not one.startswith('INSERT INTO "secret"'))
-
-    def hits(self) -> list[tuple[str, str]]:
-        return sorted(
-            {
-                (what, secret)
-                for what, contents in self.evidence.items()
-                for content in contents
-                for secret in self.lookout.seen(content)
-            }
-        )
 
 
 @pytest.fixture(params=["local", "external"])

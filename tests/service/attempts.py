@@ -7,13 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from byhand import PATIENCE, ByHand
 from msgspec.structs import replace
 
 from funnel.core.container import Container, Found, Stream
-from funnel.core.event import Accepted, Batch, StateChanged
+from funnel.core.event import Accepted, Batch
 from funnel.core.fold import Progress
-from funnel.core.query import View
-from funnel.core.state import State
 from funnel.core.storageaccess import NO_RULES
 from funnel.core.task import Executor, Task, TaskId
 from funnel.database.sqlite import PLUGIN, Settings, SqliteDatabase
@@ -26,10 +25,9 @@ from funnel.service.settings import WorkerSettings
 from funnel.service.worker import Worker
 from funnel.storage.local import LocalStorage
 from funnel.storage.router import Router
-from funnel.testing.build import EPOCH, EVERYONE, created, new_id
+from funnel.testing.build import EPOCH, created, new_id
 
 HOST = Host(now=lambda: EPOCH, deployment="test")
-PATIENCE = 20.0
 
 Program = Callable[[Inside], Awaitable[int]]
 
@@ -90,11 +88,11 @@ class Counted:
         return await self._database.append(batch)
 
 
-class Bench:
+class Bench(ByHand):
     """Everything that one worker needs; `files` is where tasks may read and write."""
 
     def __init__(self, database: SqliteDatabase, runtime: Runtime, folder: Path) -> None:
-        self.database = database
+        super().__init__(database)
         self.runtime = runtime
         self.files = folder / "files"
         self.files.mkdir()
@@ -127,15 +125,6 @@ class Bench:
         await self.say(Accepted(task_id, EPOCH, f"{task_id}-1"))
         return task_id
 
-    async def say(self, *events: Any, fence: int | None = None) -> None:
-        await self.database.append(Batch(task_id=events[0].task_id, events=events, fence=fence))
-
-    async def cancel(self, task_id: TaskId) -> None:
-        await self.say(StateChanged(task_id, EPOCH, State.CANCELED))
-
-    async def see(self, task_id: TaskId) -> Task:
-        return await self.database.get(task_id, View.FULL, EVERYONE)
-
     async def run(self, *executors: Executor, **given: Any) -> Task:
         """A new task, worked on until its end."""
         task_id = await self.create(*executors, **given)
@@ -154,13 +143,6 @@ class Bench:
             yield work
         finally:
             await stopped(work)
-
-    async def until(self, happens: Callable[[], Awaitable[object]]) -> None:
-        """Look again after each commit, until it is so."""
-        seen = 0
-        async with asyncio.timeout(PATIENCE):
-            while not await happens():
-                seen = await self.database.wait(seen, within=timedelta(milliseconds=20))
 
     async def prints(self, task_id: TaskId, text: str) -> None:
         """Wait until the task has printed this."""

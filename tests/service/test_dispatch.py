@@ -1,10 +1,11 @@
 """The work of the outbox is done, whatever the backend and the database are up to."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
+from listening import until
 
 from funnel.core.error import Unavailable
 from funnel.core.event import Accepted, ExecutorExited, Requeued, StateChanged
@@ -80,14 +81,6 @@ async def create(database: SqliteDatabase, count: int = 1) -> list[TaskId]:
 
 async def left(database: SqliteDatabase) -> Sequence[Claim]:
     return await database.claim("local", limit=100, lease=MINUTE)
-
-
-async def until(happens: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if happens():
-                return
-            await asyncio.sleep(0.001)
 
 
 async def test_what_is_accepted_is_noted_and_struck_off(

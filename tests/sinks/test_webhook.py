@@ -1,7 +1,6 @@
 import base64
 import hashlib
 import hmac
-import socket
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from aiohttp import web
 from msgspec import json
 from msgspec.structs import replace
+from webapp import served
 
 from funnel.core.error import Denied, Unavailable
 from funnel.core.secret import Secret
@@ -29,7 +29,7 @@ class Receiver:
     """Takes what is signed as it must be, and answers as it is told."""
 
     def __init__(self) -> None:
-        self.port = 0
+        self.address = ""
         self.status = 200
         self.requests = 0
         self.taken = list[Received]()
@@ -60,19 +60,14 @@ async def receiver() -> AsyncGenerator[Receiver]:
     one = Receiver()
     app = web.Application(client_max_size=64 << 20)
     app.router.add_post("/{path:.*}", one.hear)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        one.port = listening.getsockname()[1]
-        await web.SockSite(runner, listening).start()
+    async with served(app) as one.address:
         yield one
-        await runner.cleanup()
 
 
 @pytest.fixture
 def settings(receiver: Receiver) -> Settings:
     return Settings(
-        url=f"http://127.0.0.1:{receiver.port}/hook",
+        url=f"{receiver.address}/hook",
         secret=SECRET,
         allowed_networks=("127.0.0.0/8",),
     )
@@ -143,7 +138,7 @@ async def test_messages_go_in_batches(settings: Settings, receiver: Receiver) ->
 async def test_no_name_of_this_machine_gets_through(
     settings: Settings, receiver: Receiver, host: str
 ) -> None:
-    url = f"http://{host}:{receiver.port}/"
+    url = f"{receiver.address.replace('127.0.0.1', host)}/"
     async with PLUGIN.make(replace(settings, url=url, allowed_networks=()), HOST) as sink:
         with pytest.raises((Denied, Unavailable)):
             await sink([*numbered(created())])

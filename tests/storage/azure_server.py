@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -13,6 +13,7 @@ import httpx
 import pytest
 from aiohttp import web
 from stores import Server, running
+from webapp import served
 
 from funnel.core.secret import Secret
 from funnel.net.clock import now
@@ -152,18 +153,6 @@ class Doorkeeper:
         return web.Response(status=answer.status_code, headers=told, body=answer.content)
 
 
-@asynccontextmanager
-async def serving(app: web.Application) -> AsyncGenerator[str]:
-    """Where it is served."""
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
 @pytest.fixture
 async def door(azure: Server) -> AsyncGenerator[Doorkeeper]:
     found = Doorkeeper(azure)
@@ -172,5 +161,5 @@ async def door(azure: Server) -> AsyncGenerator[Doorkeeper]:
     app.router.add_get("/service", found.of_service)
     app.router.add_get("/metadata/identity/oauth2/token", found.of_machine)
     app.router.add_route("*", "/{path:.*}", found.of_blobs)
-    async with serving(app) as found.address:
+    async with served(app) as found.address:
         yield found

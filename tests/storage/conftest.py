@@ -6,6 +6,7 @@ import pytest
 from azure_server import azure
 from gcs_server import gcs
 from keystone_server import cloud
+from proxy import Proxy
 from s3_identity import around, session, time
 from s3_server import s3
 from sftp_server import sftp_server
@@ -26,3 +27,10 @@ def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def ftp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running("ftp", tmp_path_factory.mktemp("ftp")) as server:
         yield server
+
+
+@pytest.fixture
+def line(server: Server) -> Iterator[Proxy]:
+    """To the `server` of a module."""
+    with Proxy(server.port).running() as proxy:
+        yield proxy

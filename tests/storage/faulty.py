@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import ClientSession, web
 from faults import BODIES, READING, WRITING, Choose, Fault, Must
+from webapp import served
 from yarl import URL
 
 HOP: Final = frozenset({"transfer-encoding", "connection", "content-length", "date", "server"})
@@ -89,15 +90,12 @@ class FaultyLine:
     async def running(self) -> AsyncGenerator["FaultyLine"]:
         app = web.Application(client_max_size=1 << 30)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        await runner.setup()
-        async with ClientSession(auto_decompress=False) as self._session:
-            try:
-                await web.TCPSite(runner, "127.0.0.1", 0).start()
-                self.address = f"127.0.0.1:{runner.addresses[0][1]}"
-                yield self
-            finally:
-                await runner.cleanup()
+        async with (
+            ClientSession(auto_decompress=False) as self._session,
+            served(app, handler_cancellation=True, shutdown_timeout=0.1) as address,
+        ):
+            self.address = address.removeprefix("http://")
+            yield self
 
     async def forward(self, exchange: Exchange) -> Answer:
         request = exchange.request

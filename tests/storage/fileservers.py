@@ -82,17 +82,7 @@ class FileServerSuite(StorageSuite):
     async def test_a_cancelled_upload_leaves_nothing(
         self, storage: Storage, base: str, files: Path
     ) -> None:
-        begun = asyncio.Event()
-        content = BytesIO(bytes(64 << 20))
-        putting = asyncio.create_task(
-            storage.put(content, f"{base}/deep/a", Hearing(8 << 20, begun.set))
-        )
-        await begun.wait()
-        assert len(there(files)) == 1
-        putting.cancel()
-        await asyncio.wait([putting])
-        assert putting.cancelled()
-        assert there(files) == []
+        await cancelled(storage, f"{base}/deep/a", files)
 
     async def test_connections_are_used_again(
         self, far: tuple[RemoteStorage, str], line: Proxy, files: Path
@@ -211,3 +201,16 @@ def _own(files: Path) -> None:
     """Whoever has a directory has what is in it."""
     for one in files.rglob("*"):
         shutil.chown(one, files.owner(), files.group())
+
+
+async def cancelled(storage: Storage, url: str, files: Path) -> None:
+    """An upload, of which nothing is to stay."""
+    begun = asyncio.Event()
+    content = BytesIO(bytes(64 << 20))
+    putting = asyncio.create_task(storage.put(content, url, Hearing(8 << 20, begun.set)))
+    await begun.wait()
+    assert len(there(files)) == 1
+    putting.cancel()
+    await asyncio.wait([putting])
+    assert putting.cancelled()
+    assert there(files) == []

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from msgspec import json
 from stores import Server, running
+from webapp import served
 from yarl import URL
 
 from funnel.net.clock import now
@@ -219,12 +220,5 @@ async def doorkeeper(server: Server) -> AsyncGenerator[Doorkeeper]:
     found = Doorkeeper(server)
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{path:.*}", found.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        found.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with served(app) as found.address:
         yield found
-    finally:
-        await runner.cleanup()

@@ -17,10 +17,10 @@ from azure_server import (
     blobs,
     door,
     root,
-    serving,
     signature,
 )
 from stores import Server
+from webapp import served
 
 from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.reach import Reach
@@ -253,7 +253,7 @@ async def test_directories_of_accounts_that_have_them_are_no_files(tmp_path: Pat
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", blob)
     async with (
-        serving(app) as address,
+        served(app) as address,
         PLUGIN.make(
             AzureSettings(account="ours", endpoint=address, anonymous=True), HOST
         ) as storage,

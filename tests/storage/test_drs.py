@@ -1,5 +1,4 @@
 import hashlib
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from webapp import served
 from webs import HASTE, HERE, host, web_storage
 
 from funnel.core.error import Denied, FunnelError, Invalid, NotFound, Unavailable
@@ -97,15 +97,9 @@ async def drs() -> AsyncGenerator[Repository]:
     app.router.add_get(f"{PREFIX}/{{id}}", one.hear)
     app.router.add_get(f"{PREFIX}/{{id}}/access/{{access}}", one.hear)
     app.router.add_get("/files/{name}", one.give)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        one.port = listening.getsockname()[1]
-        await web.SockSite(runner, listening).start()
-        try:
-            yield one
-        finally:
-            await runner.cleanup()
+    async with served(app) as address:
+        one.port = int(address.rpartition(":")[2])
+        yield one
 
 
 @asynccontextmanager

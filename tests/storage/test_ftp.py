@@ -1,6 +1,5 @@
 """FTP, at real servers: one of today, one that knows nothing new, and by TLS."""
 
-import asyncio
 import os
 import shutil
 from collections.abc import AsyncGenerator, Iterator
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
-from files import HERE, HOST, Hearing, opened, there
-from fileservers import FileServerSuite
+from files import HERE, HOST, opened, there
+from fileservers import FileServerSuite, cancelled
 from msgspec.structs import replace
 from proxy import Proxy
 from stores import Server, running
@@ -68,12 +67,6 @@ def settings(authority: Authority, tmp_path: Path) -> Settings:
 async def storage(settings: Settings) -> AsyncGenerator[Storage]:
     async with opened("ftp", settings) as found:
         yield found
-
-
-@pytest.fixture
-def line(server: Server) -> Iterator[Proxy]:
-    with Proxy(server.port).running() as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -224,17 +217,7 @@ async def test_a_download_goes_on_where_it_broke_off(
 async def test_an_upload_by_tls_that_is_cancelled_leaves_nothing(
     storage: Storage, server: Server, files: Path
 ) -> None:
-    begun = asyncio.Event()
-    url = f"ftps://{server.address}/{files.name}/deep/a"
-    putting = asyncio.create_task(
-        storage.put(BytesIO(bytes(64 << 20)), url, Hearing(8 << 20, begun.set))
-    )
-    await begun.wait()
-    assert len(there(files)) == 1
-    putting.cancel()
-    await asyncio.wait([putting])
-    assert putting.cancelled()
-    assert there(files) == []
+    await cancelled(storage, f"ftps://{server.address}/{files.name}/deep/a", files)
 
 
 async def test_who_shows_another_certificate_is_told_nothing(

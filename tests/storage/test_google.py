@@ -13,6 +13,7 @@ from aiohttp import web
 from gcs_server import OTHER, Doorkeeper, doorkeeper, google
 from msgspec import json
 from stores import Server
+from webapp import served
 
 from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
 from funnel.net.session import session
@@ -334,11 +335,7 @@ async def _serving(
 ) -> str:
     app = web.Application()
     app.router.add_route("*", path, handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return f"http://127.0.0.1:{runner.addresses[0][1]}"
+    return await stack.enter_async_context(served(app))
 
 
 @pytest.mark.parametrize("size", [3, 2 * PART + 1])

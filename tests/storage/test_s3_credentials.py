@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from s3_identity import START, Around, Time
+from webapp import served
 
 from funnel.core.error import Denied, Invalid, NotFound, Unavailable
 from funnel.core.secret import Secret
@@ -72,14 +73,8 @@ async def offering() -> AsyncGenerator[Offering]:
     found = Offering()
     app = web.Application()
     app.router.add_route("*", "/{any:.*}", found.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    (address,) = runner.addresses
-    found.url = f"http://127.0.0.1:{address[1]}"
-    yield found
-    await runner.cleanup()
+    async with served(app) as found.url:
+        yield found
 
 
 async def test_where_nothing_is_found_nobody_comes(around: Around) -> None:

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from s3_server import host
 from stores import Server
+from webapp import served
 
 from funnel.core.error import Denied, FunnelError, NotFound
 from funnel.core.secret import Secret
@@ -66,12 +67,9 @@ async def other() -> AsyncGenerator[Other]:
     found = Other()
     app = web.Application(client_max_size=PART + 1)
     app.router.add_route("*", "/{any:.*}", found.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    found.address = f"127.0.0.1:{runner.addresses[0][1]}"
-    yield found
-    await runner.cleanup()
+    async with served(app) as address:
+        found.address = address.removeprefix("http://")
+        yield found
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from s3_identity import START, Around, Time
+from webapp import served
 
 from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
 from funnel.core.secret import Secret
@@ -157,13 +158,8 @@ async def amazon() -> AsyncGenerator[Amazon]:
     app = web.Application()
     app.router.add_post("/", found.roles)
     app.router.add_get("/federation/credentials", found.portal)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    (address,) = runner.addresses
-    found.url = f"http://127.0.0.1:{address[1]}"
-    yield found
-    await runner.cleanup()
+    async with served(app) as found.url:
+        yield found
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 
 import pytest
 from aiohttp import web
+from webapp import served
 
 from funnel.core.error import FunnelError, Unavailable
 from funnel.core.secret import Secret
@@ -100,13 +101,9 @@ async def stormy() -> AsyncGenerator[Stormy]:
     found = Stormy()
     app = web.Application(client_max_size=1 << 30)
     app.router.add_route("*", "/{any:.*}", found.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    (address,) = runner.addresses
-    found.url = f"http://127.0.0.1:{address[1]}/bucket"
-    yield found
-    await runner.cleanup()
+    async with served(app) as address:
+        found.url = f"{address}/bucket"
+        yield found
 
 
 class Doors:

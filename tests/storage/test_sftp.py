@@ -65,12 +65,6 @@ async def storage(settings: Settings) -> AsyncGenerator[Storage]:
 
 
 @pytest.fixture
-def line(server: Server) -> Iterator[Proxy]:
-    with Proxy(server.port).running() as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def by_line(server: Server, settings: Settings, line: Proxy, tmp_path: Path) -> Settings:
     """For who goes through `line`, which shows the server's key at another port."""
     key = (server.home / "data" / "known_hosts").read_text().split(" ", 1)[1]

@@ -13,6 +13,7 @@ from aiohttp import web
 from faulty import Exchange, FaultyLine, passed
 from keystone_server import WORD, Cloud, keystone_of, ticket
 from swift_server import forget_tokens, opened
+from webapp import served
 
 from funnel.core.error import Denied, FunnelError, Invalid
 from funnel.core.secret import Secret
@@ -167,14 +168,8 @@ class Second:
 async def second(cloud: Cloud, **more: Any) -> AsyncGenerator[tuple[Second, SwiftSettings]]:
     found, app = Second(cloud), web.Application()
     app.router.add_post("/v2.0/tokens", found.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}/v2.0"
-        yield found, cloud.login(auth_url=url, **more)
-    finally:
-        await runner.cleanup()
+    async with served(app) as address:
+        yield found, cloud.login(auth_url=f"{address}/v2.0", **more)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import md5
 from typing import Final, NamedTuple
@@ -126,15 +126,15 @@ class Segments:
         except FunnelError as error:
             log.warning("segments of what was replaced stay until they are swept: %s", error)
 
+    async def container(self) -> Mapping[str, str]:
+        """What it says of itself."""
+        path = path_of(self._place.container)
+        call = Call(url=self._url, deed="looking", path=path, method="HEAD")
+        return await self._door.headers(call)
+
     async def are_kept(self) -> bool:
         """Whether the container has versions of its objects, which may use any segment."""
-        call = Call(
-            url=self._url,
-            deed="looking",
-            path=path_of(self._place.container),
-            method="HEAD",
-        )
-        headers = await self._door.headers(call)
+        headers = await self.container()
         return any(headers.get(name, "") not in {"", "False", "false"} for name in VERSIONS)
 
     async def remove(self, names: Iterable[str]) -> None:

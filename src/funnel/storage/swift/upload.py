@@ -95,13 +95,7 @@ class Upload:
 
     async def _make_container(self) -> None:
         """With what the one beside it has of `SAME`."""
-        look = Call(
-            url=self._url,
-            deed="looking",
-            path=path_of(self._place.container),
-            method="HEAD",
-        )
-        headers = await self._door.headers(look)
+        headers = await self._segments.container()
         same = {name: headers[name] for name in SAME if name in headers}
         call = Call(
             url=self._url,
