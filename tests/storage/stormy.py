@@ -58,6 +58,7 @@ class ScriptedStore:
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
     steps: list[Step] = field(default_factory=list[Step])
     summed: bool = True
+    tagged: bool = True
     ranged: bool = True
     piece: int = PIECE
     abreast: int = 0
@@ -163,9 +164,21 @@ class ScriptedStore:
 
     def _object(self, url: str, content: bytes | None) -> Object:
         whole = self.files[url]
-        tag = md5(whole, usedforsecurity=False).hexdigest()
-        sums = {"md5": tag} if self.summed else {}
-        return Object(url, -1 if content is None else len(content), etag=tag, checksums=sums)
+        sums = {"md5": tag(whole)} if self.summed else {}
+        size = -1 if content is None else len(content)
+        return Object(url, size, etag=tag(whole) if self.tagged else "", checksums=sums)
+
+
+class RemovingStore(ScriptedStore):
+    """Answers `ports.Remover`."""
+
+    async def remove(self, stored: Object) -> None:
+        await asyncio.sleep(0)
+        self.files.pop(stored.url, None)
+
+
+def tag(content: bytes) -> str:
+    return md5(content, usedforsecurity=False).hexdigest()
 
 
 def _spoiled(content: bytes) -> bytes:

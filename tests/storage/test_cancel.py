@@ -15,7 +15,7 @@ import pytest
 from s3_server import USERS, generic
 from stepping import Steps, cancelled_at
 from stores import Server
-from stormy import AWAY, BODY, PIECE, QUICK, URL, ScriptedStore, Step, descriptors_below
+from stormy import AWAY, BODY, PIECE, QUICK, URL, RemovingStore, Step, descriptors_below
 from weather import shrink
 
 from funnel.core.error import Invalid, NotFound, Unavailable
@@ -38,14 +38,6 @@ FOLDER = "script://a/d"
 FILES: Mapping[str, bytes] = {str(number): BODY[number:] for number in range(3)}
 
 Deed: TypeAlias = Callable[[RemoteStorage, Path, Share], Coroutine[Any, Any, Object]]
-
-
-class RemovingStore(ScriptedStore):
-    """Answers `ports.Remover`."""
-
-    async def remove(self, stored: Object) -> None:
-        await asyncio.sleep(0)
-        self.files.pop(stored.url, None)
 
 
 async def get(storage: RemoteStorage, folder: Path, share: Share) -> Object:

@@ -34,7 +34,7 @@ SPEC = Spec(
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "MOST", 50)
-    monkeypatch.setattr(download, "AFTER", 0.0)
+    monkeypatch.setattr(download, "AFTER", 1e-9)
     monkeypatch.setattr(download, "FAST", 1 << 60)
     monkeypatch.setattr(download, "SLICE", 200)
 

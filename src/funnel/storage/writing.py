@@ -58,8 +58,10 @@ class Writing:
 
 def _check(stored: Object, content: FileContent) -> None:
     shown = redacted(stored.url)
-    if content.size >= 0 and stored.size_bytes != content.count:
-        raise Corrupt(f"{shown} has {stored.size_bytes} bytes, and {content.count} were sent")
+    if content.size >= 0 and not stored.size_bytes == content.count == content.size:
+        raise Corrupt(
+            f"{shown} has {stored.size_bytes} bytes; {content.count} of {content.size} were sent"
+        )
     found = stored.checksums.get("md5", "")
     if content.md5 and found and content.md5 != found:
         raise Corrupt(f"{shown} has the MD5 {found}, and was sent as {content.md5}")
