@@ -30,5 +30,5 @@ def _inner(found: Any) -> Iterator[Value]:
     if isinstance(found, Mapping):
         several = [*cast("Mapping[str, Any]", found).values()]
     elif isinstance(found, tuple):
-        several = [*cast("tuple[Any, ...]", found)]
+        several = [*found]
     return (one for one in several if isinstance(one, Value))
