@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from funnel.ports import Content, Object, Reading
+from funnel.ports import Content, Object, Piece, Reading
 from funnel.service.budget import Budget
 from funnel.storage.content import PART
 from funnel.storage.remote import RemoteStorage
@@ -46,7 +46,7 @@ class Zeros:
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         """With as many parts on their way as it may have."""
         del overwrite
-        held, size = deque[bytes](maxlen=content.abreast), 0
+        held, size = deque[Piece](maxlen=content.abreast), 0
         async for part in content.pieces(PART):
             held.append(part)
             size += len(part)

@@ -196,11 +196,11 @@ class Content(Protocol):
         """Parts that may be on their way at once, of `remote.PART` bytes at most."""
         ...
 
-    def pieces(self, size: int) -> AsyncIterator[bytes]:
+    def pieces(self, size: int) -> AsyncIterator[Piece]:
         """Of so many bytes each, but for the last; nothing for an empty file."""
         ...
 
-    async def whole(self) -> bytes:
+    async def whole(self) -> Piece:
         """All of it, for what is small."""
         ...
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Final, TypeVar
 
-from funnel.ports import Content
+from funnel.ports import Content, Piece
 from funnel.storage.content import PART
 from funnel.storage.patience import Patience
 from funnel.together import grouped
@@ -16,7 +16,7 @@ TRIES: Final = 4
 
 
 async def in_parts(
-    content: Content, size: int, send: Callable[[int, bytes], Coroutine[None, None, T]]
+    content: Content, size: int, send: Callable[[int, Piece], Coroutine[None, None, T]]
 ) -> list[T]:
     """
     What `send` makes of each, in order; it is given its number, from 1 on, and `size` bytes.
@@ -41,7 +41,7 @@ async def tried(deed: Callable[[], Awaitable[T]]) -> T:
     return await Patience(tries=TRIES, longest=10.0).persist(deed, lambda: 0)
 
 
-async def _one_at_least(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _one_at_least(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
     empty = True
     async for piece in pieces:
         empty = False

@@ -7,7 +7,7 @@ from typing import Final
 
 from funnel.core.error import Invalid
 from funnel.core.url import redacted
-from funnel.ports import Content
+from funnel.ports import Content, Piece
 from funnel.storage.azure.door import Door
 from funnel.storage.azure.sums import encoded, md5_of
 from funnel.storage.calls import Call
@@ -59,7 +59,7 @@ class Upload:
         headers = await (ask() if self._condition else tried(ask))
         return headers, sum(sizes)
 
-    async def _block(self, number: int, piece: bytes) -> int:
+    async def _block(self, number: int, piece: Piece) -> int:
         if number > MOST:
             raise Invalid(f"{redacted(self._url)}: it has more than {MOST} blocks")
         if not piece:

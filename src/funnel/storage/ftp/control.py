@@ -13,6 +13,7 @@ from aioftp.errors import AIOFTPException, StatusCodeError
 
 from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, Unavailable
 from funnel.core.url import silenced
+from funnel.ports import Piece
 
 Answer: TypeAlias = tuple[Code, list[str]]
 
@@ -186,7 +187,7 @@ class Control(aioftp.Client):
         self._busy = True
         return carrier
 
-    async def sent(self, carrier: "Carrier", piece: bytes) -> None:
+    async def sent(self, carrier: "Carrier", piece: Piece) -> None:
         """Raises what the server says, if it says something, where it takes no more."""
         try:
             carrier.writer.write(piece)

@@ -14,7 +14,7 @@ from funnel.core.error import FunnelError, Unavailable
 from funnel.core.url import redacted
 from funnel.net.client import Answer
 from funnel.net.jitter import chance, jittered
-from funnel.ports import Content
+from funnel.ports import Content, Piece
 from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.google.door import Door, Spoiled
@@ -39,7 +39,7 @@ class Lost(Unavailable):
 
 class _Chunk(NamedTuple):
     at: int
-    piece: bytes
+    piece: Piece
     total: int | None
     """Bytes of the whole; None until the last chunk."""
     sums: Mapping[str, str] = {}
@@ -161,7 +161,8 @@ def _kept(answer: Answer) -> int:
 
 async def _chunks(content: Content) -> AsyncIterator[_Chunk]:
     """The last one is known to be it when there is nothing after it, and may be empty."""
-    at, held = 0, b""
+    at = 0
+    held: Piece = b""
     async for piece in content.pieces(PART):
         if held:
             yield _Chunk(at, held, None)

@@ -10,7 +10,7 @@ from typing import Final
 
 from funnel.core.error import Exists, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
-from funnel.ports import Clock, Content
+from funnel.ports import Clock, Content, Piece
 from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.parts import in_parts, tried
@@ -72,7 +72,7 @@ class Upload:
         size = max(PART, -(-content.size // MOST // MEBIBYTE + 1) * MEBIBYTE)
         return await in_parts(content, size, self._part)
 
-    async def _part(self, number: int, piece: bytes) -> str:
+    async def _part(self, number: int, piece: Piece) -> str:
         if number > MOST:
             raise Invalid(f"{redacted(self._url)}: it has more than {MOST} parts")
         call = Call(

@@ -243,7 +243,7 @@ async def _filled(file: _File, content: Content) -> int:
         async for piece in content.pieces(file.size):
             if len(writing) > AHEAD:
                 await writing.popleft()
-            writing.append(asyncio.ensure_future(file.write(piece, size)))
+            writing.append(asyncio.ensure_future(file.write(bytes(piece), size)))
             size += len(piece)
         while writing:
             await writing.popleft()

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from funnel.core.error import FunnelError, NoSpace, Unavailable
 from funnel.core.url import redacted
 from funnel.net.client import Answer, Client, place_of
+from funnel.ports import Piece
 from funnel.storage.calls import Call, Caller, begun
 from funnel.storage.swift.account import Account
 from funnel.storage.swift.identity import Pass
@@ -30,7 +31,7 @@ class Door(Caller):
         self,
         url: str,
         path: str,
-        body: bytes,
+        body: Piece,
         etag: str,
         *,
         deed: str = "storing",

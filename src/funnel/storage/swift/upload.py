@@ -11,7 +11,7 @@ from msgspec import json
 
 from funnel.core.error import Denied, Exists, FunnelError, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
-from funnel.ports import Content
+from funnel.ports import Content, Piece
 from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.parts import in_parts, tried
@@ -106,16 +106,16 @@ class Upload:
         )
         await self._door.content(call)
 
-    async def _segment(self, number: int, piece: bytes) -> Stored:
+    async def _segment(self, number: int, piece: Piece) -> Stored:
         name = self._new(f"{number:08}")
         return await self._persist(self._place.segments, name, piece)
 
-    async def _manifest(self, parts: Sequence[Stored]) -> Stored:
+    async def _manifest(self, parts: list[Stored]) -> Stored:
         """Of some of the segments, where they are too many for one."""
         name = self._new(f"{len(self._names):08}.manifest")
         return await self._persist(self._place.segments, name, parts)
 
-    async def _publish(self, parts: Sequence[Stored]) -> Stored:
+    async def _publish(self, parts: list[Stored]) -> Stored:
         """
         Put it in its place.
 
@@ -136,13 +136,13 @@ class Upload:
                     raise
             raise
 
-    async def _persist(self, container: str, name: str, what: bytes | Sequence[Stored]) -> Stored:
+    async def _persist(self, container: str, name: str, what: Piece | list[Stored]) -> Stored:
         return await tried(lambda: self._put(container, name, what))
 
-    async def _put(self, container: str, name: str, what: bytes | Sequence[Stored]) -> Stored:
+    async def _put(self, container: str, name: str, what: Piece | list[Stored]) -> Stored:
         """Bytes, or a manifest."""
         path = path_of(container, name)
-        if isinstance(what, bytes):
+        if not isinstance(what, list):
             etag = await asyncio.to_thread(lambda: md5(what, usedforsecurity=False).hexdigest())
             await self._sent(container, path, what, etag)
             return Stored(name, etag, len(what))
@@ -161,7 +161,7 @@ class Upload:
         ours = f"{self._place.segments}/{self._prefix}"
         return any(one.startswith(ours) for one in await self._segments.used(self._place.name))
 
-    async def _sent(self, container: str, path: str, body: bytes, etag: str) -> None:
+    async def _sent(self, container: str, path: str, body: Piece, etag: str) -> None:
         """It goes on when this is cancelled: what comes after it was removed would stay."""
         is_last = container == self._place.container
         putting = self._door.put(
