@@ -10,6 +10,7 @@ from typing import IO, Final
 
 from funnel.core.error import Invalid, Unavailable
 from funnel.ports import Piece
+from funnel.storage.ahead import SMALL, Small
 from funnel.storage.sums import Sum
 from funnel.storage.threads import briefly, to_the_end
 
@@ -58,7 +59,11 @@ class FileContent:
         self._check()
 
     async def whole(self) -> Piece:
-        found = await briefly(self._whole)
+        if isinstance(self._file, Small):
+            found = self._whole()
+        else:
+            in_thread = briefly if 0 <= self.size <= SMALL else to_the_end
+            found = await in_thread(self._whole)
         self._moved(len(found))
         self._check()
         return found

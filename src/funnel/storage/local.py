@@ -15,6 +15,7 @@ from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Object, Share
 from funnel.safepath import copy, opened, refuse_special, whole_file
+from funnel.storage.ahead import Small
 from funnel.storage.threads import until_stopped
 
 SCHEME: Final = "file://"
@@ -231,6 +232,8 @@ def _told(url: str) -> Generator[None]:
 
 def _mode(source: IO[bytes]) -> int:
     """For a copy: what could be run still can be."""
+    if isinstance(source, Small):
+        return 0o666 | source.permissions & 0o111
     try:
         return 0o666 | os.fstat(source.fileno()).st_mode & 0o111
     except OSError:

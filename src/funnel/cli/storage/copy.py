@@ -14,6 +14,7 @@ from funnel.cli.storage.moving import How, Job, move_all, moving_options, overwr
 from funnel.cli.storage.put import put_file
 from funnel.cli.storage.sources import below, files_at, in_directory, last
 from funnel.ports import Object, Share, Storage
+from funnel.storage.ahead import Ahead
 
 
 @click.command("copy")
@@ -49,11 +50,11 @@ async def _files(storage: Storage, source: str, url: str) -> Sequence[tuple[Obje
 async def _copy(storage: Storage, source: str, to: str, share: Share, *, overwrite: bool) -> Object:
     here = await asyncio.to_thread(storage.in_place, source)
     if here:
-        return await put_file(storage, here, to, share, overwrite=overwrite)
+        return await put_file(storage, here, to, share, ahead=Ahead(()), overwrite=overwrite)
     with TemporaryDirectory(prefix="funnel-copy-") as folder:
         half, path = _Half(share), Path(folder, "file")
         await storage.get(source, path, half)
-        return await put_file(storage, path, to, half, overwrite=overwrite)
+        return await put_file(storage, path, to, half, ahead=Ahead(()), overwrite=overwrite)
 
 
 class _Half:

@@ -13,6 +13,7 @@ from funnel.cli.storage.moving import How, Job, move_all, moving_options, overwr
 from funnel.cli.storage.sources import below, files_below, in_directory
 from funnel.core.error import NotFound
 from funnel.ports import Object, Share, Storage
+from funnel.storage.ahead import SMALL, Ahead
 
 
 @click.command("put")
@@ -29,7 +30,12 @@ def put(path: Path, url: str, *, overwrite: bool, **how: Any) -> None:
     """
 
     def jobs(storage: Storage) -> Sequence[Job]:
-        return [_job(storage, one, to, overwrite=overwrite) for one, to in _files(path, url)]
+        files = [(_size(one), one, to) for one, to in _files(path, url)]
+        ahead = Ahead([one for size, one, _ in files if 0 <= size <= SMALL])
+        return [
+            Job(size, partial(put_file, storage, one, to, ahead=ahead, overwrite=overwrite))
+            for size, one, to in files
+        ]
 
     move_all(lambda storage: asyncio.to_thread(jobs, storage), How(**how))
 
@@ -41,20 +47,20 @@ def _files(path: Path, url: str) -> Sequence[tuple[Path, str]]:
     return [(path, in_directory(url, path.name))]
 
 
-def _job(storage: Storage, path: Path, url: str, *, overwrite: bool) -> Job:
+def _size(path: Path) -> int:
+    """In bytes; -1 where nobody knows."""
     try:
         found = path.stat()
     except OSError as error:
         raise _unread(path, error) from error
-    size = found.st_size if stat.S_ISREG(found.st_mode) else -1
-    return Job(size, partial(put_file, storage, path, url, overwrite=overwrite))
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
 async def put_file(
-    storage: Storage, path: Path, url: str, share: Share, *, overwrite: bool
+    storage: Storage, path: Path, url: str, share: Share, *, ahead: Ahead, overwrite: bool
 ) -> Object:
     try:
-        source = await asyncio.to_thread(path.open, "rb")
+        source = await ahead.opened(path)
     except OSError as error:
         raise _unread(path, error) from error
     with source:
