@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import import_module
@@ -24,6 +24,8 @@ from funnel.storage.patience import Changed
 PIECE: Final = 1 << 20
 REASON: Final = 4096
 """Bytes of an answer in which its reason is looked for."""
+LONGEST: Final = 200
+"""Characters of a reason that are shown."""
 PASSING: Final = frozenset({408, 421, 423, 425, 429})
 FOR_EVER: Final = frozenset({501, 505})
 """Of those above 500: what another try does not change."""
@@ -75,18 +77,23 @@ class Answer(Protocol):
     def content(self) -> Content: ...
 
 
-async def refusal(answer: Answer, url: str, deed: str, check: str = "") -> FunnelError:
+async def refusal(
+    answer: Answer, url: str, deed: str, check: str = "", secrets: Sequence[str] = ()
+) -> FunnelError:
     """
     What an answer that is none of success means: to be raised.
 
-    The `deed` is as in "reading"; `check` says what to look at where access is refused.
+    The `deed` is as in "reading"; `check` says what to look at where access is refused. An answer
+    may repeat the `secrets` that it was told, and those of the URL.
     """
     status = answer.status
     kind = KINDS.get(status, Unavailable if _may_pass(status) else Invalid)
-    reason = _reason(await _beginning(answer))
+    hidden = [*secrets, *secrets_in(url)]
+    # Before it is cut: of a secret not even the beginning is shown.
+    reason = silenced(_reason(await _beginning(answer)), hidden)[:LONGEST]
     told = [f"{deed} was answered {status} {answer.reason or ''}".rstrip()]
     told += [reason] if reason and reason != f"{status} {answer.reason}" else []
-    words = [f"{redacted(url)}: {silenced('; '.join(told), secrets_in(url))}"]
+    words = [f"{redacted(url)}: {silenced('; '.join(told), hidden)}"]
     words += [check] if check and kind is Denied else []
     error = kind("; ".join(words))
     error.retry_after = retry_after(answer.headers)
@@ -263,5 +270,5 @@ def _reason(body: bytes) -> str:
             told = json.decode(body)
             told = told["error"] if isinstance(told.get("error"), dict) else told
             found = next((told[key] for key in REASONS if key in told), None)
-    text = " ".join(found.split())[:200] if isinstance(found, str) else ""
+    text = " ".join(found.split()) if isinstance(found, str) else ""
     return "".join(one for one in text if one.isprintable())

@@ -10,13 +10,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from msgspec import DecodeError, ValidationError, json
 
-from funnel.core.error import Denied, Invalid, Unavailable
+from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
 from funnel.core.secret import Secret
 from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.net.client import Client, place_of
 from funnel.net.clock import now
-from funnel.storage.swift.settings import SwiftSettings
+from funnel.storage.swift.settings import SwiftSettings, is_web
 from funnel.storage.web import heard, refusal
 
 T = TypeVar("T")
@@ -27,6 +27,10 @@ KIND: Final = "object-store"
 DAY: Final = 86_400.0
 """Seconds that a token lasts which does not say."""
 CHECK: Final = "check who the settings of Swift say that we are, as in Swift.UserName"
+ADDRESS: Final = "check Swift.AuthURL and Swift.AuthVersion"
+FINE: Final = frozenset({200, 201, 203, 204})
+MOST: Final = 4 << 20
+"""Bytes of an answer; the longest catalogs have some hundred thousand."""
 
 
 class Pass(NamedTuple):
@@ -112,11 +116,13 @@ class Login:
         self._tls = tls
         self._url = url
         self._deed = f"logging in at {redacted(settings.auth_url)}"
+        self._told: tuple[str, ...] = ()
+        """Our secret, as it was sent."""
 
     async def done(self) -> Pass:
         """Raises as `ports.Transfer` does."""
         found = await (self._first, self._second, self._third)[self._settings.version - 1]()
-        if not found.token or not found.root.startswith(("https://", "http://")):
+        if not found.token or not is_web(found.root):
             raise self._nonsense()
         return found._replace(root=found.root.rstrip("/"))
 
@@ -193,10 +199,16 @@ class Login:
         if settings.storage_url:
             return settings.storage_url
         interface = settings.interface.removesuffix("URL") or "public"
-        found = [one for one in places if one.interface == interface and one.url]
+        what = f"{redacted(self._url)}: {redacted(settings.auth_url)}"
+        known = [one for one in places if one.url]
+        if not known:
+            raise Invalid(
+                f"{what} lets us in, and names no object store: check Swift.TenantName, or give"
+                " Swift.StorageURL"
+            )
+        found = [one for one in known if one.interface == interface]
         regions = sorted({one.region for one in found})
         mine = [one for one in found if settings.region_name in {"", one.region}]
-        what = f"{redacted(self._url)}: {redacted(settings.auth_url)}"
         if not mine:
             raise Invalid(
                 f"{what} knows no {interface} address of an object store"
@@ -218,11 +230,18 @@ class Login:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> _Answer:
         asking = self._client.request(method, *place_of(url, self._tls), headers, body)
-        with heard(self._url, self._deed, "look at Swift.CAFile"):
-            async with asyncio.timeout(TIMEOUT), asking as answer:
-                if answer.status not in {200, 201, 203, 204}:
-                    raise await refusal(answer, self._url, self._deed, CHECK)
-                return _Answer(headers=answer.headers, body=await answer.read())
+        try:
+            with heard(self._url, self._deed, "look at Swift.CAFile"):
+                async with asyncio.timeout(TIMEOUT), asking as answer:
+                    if answer.status not in FINE:
+                        raise await refusal(answer, self._url, self._deed, CHECK, self._told)
+                    body = await answer.content.read(MOST)
+                    return _Answer(headers=answer.headers, body=body)
+        except FunnelError as error:
+            if type(error) in {Denied, Unavailable}:
+                raise
+            # It is not the object that is not there.
+            raise Invalid(f"{error}; {ADDRESS}") from error
 
     def _read(self, answer: _Answer, kind: type[T]) -> T:
         try:
@@ -233,7 +252,7 @@ class Login:
     def _nonsense(self) -> Unavailable:
         return Unavailable(
             f"{redacted(self._url)}: {self._deed}: what came is no answer of Swift or Keystone;"
-            " check Swift.AuthURL and Swift.AuthVersion"
+            f" {ADDRESS}"
         )
 
     async def _secret(self, name: str) -> str:
@@ -247,6 +266,7 @@ class Login:
             raise Invalid(f"Swift.{setting}File: {file} cannot be read: {error}") from error
         if not text:
             raise Denied(f"{redacted(self._url)}: nobody can log in: give Swift.{setting}")
+        self._told = (text, json.encode(text).decode()[1:-1])
         return text
 
 

@@ -115,7 +115,7 @@ def filled(settings: SwiftSettings, environment: Mapping[str, str]) -> SwiftSett
 
 def _check(settings: SwiftSettings) -> None:
     for name, url in (("AuthURL", settings.auth_url), ("StorageURL", settings.storage_url)):
-        if url and not _is_web(url):
+        if url and not is_web(url):
             raise Invalid(f"Swift.{name}: {redacted(url)} is no URL of http:// or https://")
     if not settings.auth_url:
         raise Invalid("Swift.AuthURL is missing: name where to log in, there or in OS_AUTH_URL")
@@ -123,7 +123,7 @@ def _check(settings: SwiftSettings) -> None:
         raise Invalid(f"Swift.Interface is {settings.interface!r}; say public, internal or admin")
 
 
-def _is_web(url: str) -> bool:
+def is_web(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
