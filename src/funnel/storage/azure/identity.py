@@ -3,17 +3,22 @@
 import asyncio
 import base64
 import binascii
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from funnel.core.error import Invalid
+from funnel.core.error import FunnelError, Invalid, Unavailable
 from funnel.ports import Clock
 from funnel.storage.azure.settings import AzureAccount
 from funnel.storage.hosts import revealed
 
+log = logging.getLogger(__name__)
+
 EARLY: Final = 300.0
 """Seconds before its end in which a token is renewed."""
+SOON: Final = 10.0
+"""Seconds until a token that is about to end is renewed again."""
 AGAIN: Final = 300.0
 """Seconds after which a machine that knows nobody is asked again."""
 
@@ -127,6 +132,7 @@ class Surroundings:
         self._now = now
         self._lock = asyncio.Lock()
         self._token: Token | None = None
+        self._had_one = False
         self._until = 0.0
         self._nobody = NOBODY_IN.format(account.account)
 
@@ -145,19 +151,34 @@ class Surroundings:
         if not refused.token:
             return None
         if self._token and self._token.text == refused.token:
-            self._until = 0.0
+            self._token, self._until = None, 0.0
         found = await self.shown()
         return found if found != refused else None
 
     async def _ask(self) -> None:
-        self._token = None
-        for source in self._sources:
-            self._token = await source()
-            if self._token:
-                break
+        """Where no new token comes, one that holds serves on."""
+        try:
+            self._token = await self._found()
+        except FunnelError as error:
+            now = self._now().timestamp()
+            if not self._token or self._token.until <= now:
+                raise
+            log.warning("the token that there is serves on: %s", error)
+            self._until = now + SOON
+            return
         now = self._now().timestamp()
         # A token that is about to end is the best there is.
-        self._until = max(self._token.until - EARLY, now + 10) if self._token else now + AGAIN
+        self._until = max(self._token.until - EARLY, now + SOON) if self._token else now + AGAIN
+
+    async def _found(self) -> Token | None:
+        for source in self._sources:
+            if found := await source():
+                self._had_one = True
+                return found
+        if self._had_one:
+            # As of a machine that is too busy to answer.
+            raise Unavailable("no identity is offered, where there was one before")
+        return None
 
 
 def _decoded(key: str, where: str) -> bytes:
