@@ -58,9 +58,11 @@ class Secret:
 
 
 def secret_of(kind: type, given: Any) -> Any:
-    """For msgspec, as `dec_hook`: a `Secret` from text."""
-    if kind is Secret and isinstance(given, str):
-        return Secret(given)
+    """For msgspec, as `dec_hook`: a `Secret` from text. Raises `ValueError` for what is none."""
+    if kind is Secret:
+        if isinstance(given, str):
+            return Secret(given)
+        raise ValueError("a secret is text")
     raise NotImplementedError(f"no {kind.__name__} can be read")
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from msgspec import DecodeError, ValidationError, json
 
 from funnel.core.error import Denied, Invalid, Unavailable
-from funnel.core.secret import Secret
+from funnel.core.secret import Secret, secret_of
 from funnel.core.value import Value
 from funnel.net.client import Client, place_of
 from funnel.ports import Clock
@@ -49,6 +49,15 @@ class _OfPeople(Value, kw_only=True, rename="camel"):
 
 class _OfPerson(Value, kw_only=True, rename="camel"):
     role_credentials: _OfPeople
+
+
+class Renewed(Value, kw_only=True, rename="camel"):
+    """A login that goes on; it may have something new to be renewed by."""
+
+    access_token: Secret
+    expires_in: int
+    """Seconds."""
+    refresh_token: Secret = Secret()
 
 
 class Issuers:
@@ -117,6 +126,23 @@ class Issuers:
         until = datetime.fromtimestamp(found.expiration / 1000, UTC) if found.expiration else None
         secret, session = Secret(found.secret_access_key), Secret(found.session_token)
         return Keys(found.access_key_id, secret, session, until)
+
+    async def renewed(self, region: str, client: str, secret: Secret, refresh: Secret) -> Renewed:
+        """What the service of logins gives to who may go on without a browser."""
+        host = f"https://oidc.{region}.{_domain(region)}"
+        endpoint = self._environ.get("AWS_ENDPOINT_URL_SSO_OIDC") or host
+        body = {
+            "grantType": "refresh_token",
+            "clientId": client,
+            "clientSecret": secret.reveal(),
+            "refreshToken": refresh.reveal(),
+        }
+        url, headers = f"{endpoint.rstrip('/')}/token", {"Content-Type": "application/json"}
+        text = await self.asked("POST", url, headers, json.encode(body))
+        try:
+            return json.decode(text, type=Renewed, dec_hook=secret_of)
+        except (DecodeError, ValidationError):
+            raise Unavailable("what came as a renewed login is none") from None
 
 
 def offered(text: str | bytes, whose: str) -> Keys:

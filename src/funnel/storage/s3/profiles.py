@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from hashlib import sha1
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from msgspec import DecodeError, ValidationError, json
-
 from funnel.core.error import Denied, Invalid, Unavailable
 from funnel.core.secret import Secret
-from funnel.core.value import Value
 from funnel.ports import Clock
 from funnel.program import printed
 from funnel.storage.s3.credentials import EARLY, Source
 from funnel.storage.s3.issuers import Issuers, offered
+from funnel.storage.s3.login import Logins, log_in
 from funnel.storage.s3.sign import Keys
 
 FILES_LAST: Final = EARLY + timedelta(minutes=5)
@@ -29,13 +26,6 @@ PATIENCE: Final = 60.0
 ROLE: Final = "role_arn"
 
 Section: TypeAlias = Mapping[str, str]
-
-
-class _Login(Value, kw_only=True, rename="camel"):
-    """What `aws sso login` leaves."""
-
-    access_token: str
-    expires_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +48,7 @@ class Profiles:
         self._issuers = issuers
         self._now = now
         self._others = others
+        self._logins = Logins(_home(environ) / "sso" / "cache", issuers, now)
 
     async def keys(self, name: str) -> Keys | None:
         """None where there are none of it. Raises `Invalid`, `Denied` and `Unavailable`."""
@@ -138,23 +129,11 @@ class Profiles:
                 f"the profile {name!r} lacks some of sso_start_url, sso_region, sso_account_id and"
                 " sso_role_name"
             )
-        token = await asyncio.to_thread(self._login, session or start, name)
+        token = await self._logins.token(session or start, region, name)
         try:
             return await self._issuers.person(token, account, role, region)
         except Denied as error:
-            raise Denied(f"{error}; {_log_in(name)}, or check what its role is") from error
-
-    def _login(self, what: str, name: str) -> Secret:
-        digest = sha1(what.encode(), usedforsecurity=False).hexdigest()
-        path = _home(self._environ) / "sso" / "cache" / f"{digest}.json"
-        try:
-            found = json.decode(path.read_bytes(), type=_Login)
-            until = datetime.fromisoformat(found.expires_at.replace("UTC", "+00:00"))
-        except (OSError, DecodeError, ValidationError, ValueError):
-            raise Denied(f"nobody is logged in for the profile {name!r}: {_log_in(name)}") from None
-        if until.replace(tzinfo=until.tzinfo or UTC) <= self._now():
-            raise Denied(f"the login for the profile {name!r} has expired: {_log_in(name)}")
-        return Secret(found.access_token)
+            raise Denied(f"{error}; {log_in(name)}, or check what its role is") from error
 
     async def _program(self, name: str, command: str) -> Keys:
         """What it prints may be a secret, and is shown nowhere."""
@@ -177,10 +156,6 @@ class Profiles:
 
     def _get(self, name: str) -> str:
         return self._environ.get(name, "")
-
-
-def _log_in(name: str) -> str:
-    return f"run `aws sso login --profile {name}` as the user of this program"
 
 
 def _read(environ: Mapping[str, str]) -> _Files:
