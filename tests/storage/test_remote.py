@@ -70,6 +70,15 @@ async def test_a_store_that_begins_with_the_first_byte_is_read_past_it(scene: Sc
     assert await scene.get(CUT, SHORT, Step(cut=5 * PIECE + 7), GOOD) == BODY
 
 
+@pytest.mark.parametrize("at", [0, 2 * PIECE + 1, 3 * PIECE, 5 * PIECE])
+async def test_versions_that_nothing_tells_apart_are_not_mixed(scene: Scene, at: int) -> None:
+    scene.store.ranged = scene.store.tagged = scene.store.summed = False
+    cut = Step(cut=6 * PIECE, error=Unavailable("cut"))
+    assert await scene.get(SHORT, cut, Step(cut=8 * PIECE), GOOD) == BODY
+    new = BODY[:at] + NEW[at:]
+    assert await scene.get(cut, Step(changes=new)) == new
+
+
 async def test_an_answer_that_begins_too_late_is_not_taken(scene: Scene) -> None:
     assert await scene.get(CUT, Step(early=10), GOOD) == BODY
     with pytest.raises(Unavailable, match="from byte 10 on, not from 0"):

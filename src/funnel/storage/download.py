@@ -114,6 +114,9 @@ class Download:
         async for piece in reading.pieces:
             watch.add(len(piece))
             new = piece[skip:]
+            if skip and not await landing.has(piece[:skip], self._come - skip):
+                # Without a strong tag or a date nothing else tells versions apart.
+                raise Changed(f"{redacted(self._url)} changed while it was read")
             skip -= len(piece) - len(new)
             if self._end >= 0:
                 new = new[: self._end - self._come]

@@ -54,6 +54,11 @@ class Landing:
             self._writing = loop.run_in_executor(None, self._keep, *self._held)
         self._held = (piece, at)
 
+    async def has(self, piece: Piece, at: int) -> bool:
+        """Whether the very same has come there by `take`."""
+        await self._settle()
+        return await to_the_end(lambda: self._has(piece, at))
+
     async def write(self, piece: Piece, at: int) -> None:
         """Of a part by itself."""
         await to_the_end(lambda: self._write(piece, at))
@@ -108,6 +113,13 @@ class Landing:
             while rest:
                 count = os.pwrite(file, rest, at)
                 rest, at = rest[count:], at + count
+
+    def _has(self, piece: Piece, at: int) -> bool:
+        held, begin = self._held or (b"", at + len(piece))
+        with self._told():
+            written = os.pread(self._opened(), max(0, min(len(piece), begin - at)), at)
+        rest = held[max(0, at - begin) : max(0, at + len(piece) - begin)]
+        return b"".join((written, rest)) == piece
 
     def _keep(self, piece: Piece, at: int) -> None:
         self._write(piece, at)
