@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -70,6 +71,7 @@ def objection(url: str) -> str:
     return "has a password with a / or ? in it, or a port that is no number; write %2F and %3F"
 
 
+@lru_cache(256)
 def redacted(url: str) -> str:
     """
     The URL without what gives access: a password, or the query of a signed web address.

@@ -25,7 +25,13 @@ CONDITION: Final = "if-none-match"
 """Under this one, what has reached a server is in the way of itself."""
 PORTS: Final = {"http": 80, "https": 443}
 BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
-USUAL: Final = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "funnel"}
+USUAL: Final = {
+    "accept": "Accept: */*",
+    "accept-encoding": "Accept-Encoding: identity",
+    "user-agent": "User-Agent: funnel",
+}
+"""Lines of a head, by their names."""
+CHUNKED: Final = "Transfer-Encoding: chunked"
 OURS: Final = frozenset({"host", "connection", "transfer-encoding"})
 NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 TARGET: Final = re.compile(r"/[!-~]*")
@@ -265,24 +271,20 @@ def _request(
     >>> _request("GET", Origin("http", "a", 80), "/b", {"Accept": "c"}, None).head.splitlines()[:3]
     [b'GET /b HTTP/1.1', b'Host: a', b'Accept: c']
     """
-    said = {name.lower(): name for name in headers}
-    more, is_chunked = dict(USUAL), False
-    if isinstance(body, (bytes, memoryview)):
-        more["Content-Length"] = str(len(body))
-    elif body is not None and "content-length" not in said:
-        more["Transfer-Encoding"], is_chunked = "chunked", True
-    elif body is None and method not in BODILESS:
-        more["Content-Length"] = "0"
+    said = {_known(name): name for name in headers}
     lines = [f"{method} {target} HTTP/1.1", f"Host: {origin.name}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    lines += [f"{name}: {value}" for name, value in more.items() if name.lower() not in said]
+    lines += [line for name, line in USUAL.items() if name not in said]
+    framing = "" if "content-length" in said else _framing(method, body)
+    lines += [framing] if framing else []
+    is_chunked = framing == CHUNKED
     if isinstance(body, AsyncIterator) and not is_chunked:
         body = _counted(body, int(headers[said["content-length"]]))
     head = "\r\n".join((*lines, "", ""))
     ends = len(lines) + 1
     if head.count("\r") != ends or head.count("\n") != ends or "\0" in head:
         raise Unsayable("a URL or a header has the end of a line in it")
-    if not TARGET.fullmatch(target) or not all(map(_is_name, headers)):
+    if not TARGET.fullmatch(target) or "" in said:
         raise Unsayable("a URL or the name of a header has characters that it must not have")
     if not said.keys().isdisjoint(OURS):
         raise Unsayable(f"{' and '.join(OURS & said.keys())} is not for others to say")
@@ -297,9 +299,19 @@ def _request(
     )
 
 
+def _framing(method: str, body: Body) -> str:
+    """The line that says how long a body is, where nobody has said so."""
+    if isinstance(body, (bytes, memoryview)):
+        return f"Content-Length: {len(body)}"
+    if body is not None:
+        return CHUNKED
+    return "" if method in BODILESS else "Content-Length: 0"
+
+
 @lru_cache(256)
-def _is_name(text: str) -> bool:
-    return bool(NAME.fullmatch(text))
+def _known(name: str) -> str:
+    """The name of a header as it is compared; empty where it can be none."""
+    return name.lower() if NAME.fullmatch(name) else ""
 
 
 async def _counted(

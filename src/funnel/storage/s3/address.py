@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from funnel.core.error import Invalid
@@ -38,6 +39,7 @@ def path_of(key: str) -> str:
     return f"/{quoted(key)}"
 
 
+@lru_cache(256)
 def host_of(endpoint: str) -> str:
     """
     An endpoint as URLs name it.
@@ -48,6 +50,7 @@ def host_of(endpoint: str) -> str:
     return endpoint.partition("://")[2].rstrip("/") if "://" in endpoint else endpoint.rstrip("/")
 
 
+@lru_cache(256)
 def is_amazon(host: str) -> bool:
     return bool(AMAZON.fullmatch(host))
 

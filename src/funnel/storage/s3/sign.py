@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -62,14 +62,13 @@ def signed(
     headers = {**request.headers, "x-amz-date": stamp, "x-amz-content-sha256": request.body}
     if keys.token:
         headers["x-amz-security-token"] = keys.token.reveal()
-    counted = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
-    counted = {"host": request.host, **_of_amazon(counted)}
-    names = ";".join(sorted(counted))
+    counted = sorted((("host", request.host), *_of_amazon(headers)))
+    names = ";".join(name for name, _ in counted)
     lines = (
         request.method,
         request.path,
-        queried(request.query),
-        *(f"{name}:{counted[name]}" for name in sorted(counted)),
+        queried(request.query) if request.query else "",
+        *(f"{name}:{value}" for name, value in counted),
         "",
         names,
         request.body,
@@ -78,7 +77,7 @@ def signed(
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
     key = _key(keys.secret, stamp[:8], region, service)
-    signature = hmac.new(key, text.encode(), "sha256").hexdigest()
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
     headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={keys.key}/{scope}, SignedHeaders={names},"
         f" Signature={signature}"
@@ -86,8 +85,10 @@ def signed(
     return headers
 
 
-def _of_amazon(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.startswith("x-amz-")}
+def _of_amazon(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in headers.items():
+        if (known := name.lower()).startswith("x-amz-"):
+            yield known, " ".join(value.split())
 
 
 @lru_cache(maxsize=64)
