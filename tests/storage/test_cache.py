@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 import shelved
+from msgspec.structs import replace
 from shelved import Counts, Tagged, cached
 
 from funnel.core.error import Denied, Invalid, NotFound, Unavailable
 from funnel.ports import Object, Share
 from funnel.storage.cache import CachedStorage
+from funnel.storage.local import LocalStorage
 from funnel.storage.shelf import Shelf
 
 
@@ -98,6 +101,40 @@ async def test_what_changes_meanwhile_is_not_kept(tmp_path: Path) -> None:
     await storage.get(made(tmp_path, "a", "old"), tmp_path / "to")
     assert (tmp_path / "to").read_text() == "new"
     assert shelf_files(tmp_path) == []
+
+
+class Summed(Tagged):
+    """As a store that tells a checksum, and behind which another one has tags of its own."""
+
+    replaced = ""
+
+    async def stat(self, url: str) -> Object:
+        found = await LocalStorage.stat(self, url)
+        return replace(found, checksums={"sha256": hashlib.sha256(self._content(url)).hexdigest()})
+
+    async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
+        self._replace(url)
+        return replace(await super().get(url, to, share), etag='"another"')
+
+    def _content(self, url: str) -> bytes:
+        return Path(url.removeprefix("file://")).read_bytes()
+
+    def _replace(self, url: str) -> None:
+        if self.replaced:
+            Path(url.removeprefix("file://")).write_text(self.replaced)
+
+
+@pytest.mark.parametrize("replaced", ["", "new"])
+async def test_what_has_another_tag_is_known_by_its_checksum(tmp_path: Path, replaced: str) -> None:
+    shelf, store = Shelf(tmp_path / "shelf", 1 << 20), Summed(tmp_path)
+    shelf.open()
+    storage, url = CachedStorage(store, shelf, Counts()), made(tmp_path, "a", "abc")
+    store.replaced = replaced
+    for name in ("1", "2"):
+        await storage.get(url, tmp_path / "to" / name)
+        assert (tmp_path / "to" / name).read_text() == (replaced or "abc")
+    assert brought(tmp_path) == ["a"] * (3 if replaced else 1)
+    assert shelf_files(tmp_path) == [".file"]
 
 
 async def test_present_rules_say_who_gets_what(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class CachedStorage(Around):
             if part is None:
                 return False
             got = await self._storage.get(found.url, part, share)
-            if (got.size_bytes, got.etag) != (found.size_bytes, found.etag):
+            if not (_is_same(got, found) or await to_the_end(lambda: _has_sum(part, found))):
                 return False
             await to_the_end(lambda: self._shelf.keep(key))
         finally:
@@ -124,6 +124,20 @@ class CachedStorage(Around):
             lock = None if taking.exception() else taking.result()
             if lock:
                 await to_the_end(lock.release)
+
+
+def _is_same(got: Object, found: Object) -> bool:
+    return bool(found.etag) and (got.size_bytes, got.etag) == (found.size_bytes, found.etag)
+
+
+def _has_sum(path: Path, found: Object) -> bool:
+    """A store may have other tags, or none, for what it sends, as those behind DRS; blocks."""
+    if not found.checksums:
+        return False
+    algorithm, wanted = next(iter(found.checksums.items()))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False))
+    return digest.hexdigest() == wanted
 
 
 def _key(found: Object) -> str:
