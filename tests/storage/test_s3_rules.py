@@ -8,7 +8,7 @@ from funnel.core.error import Denied, FunnelError, Invalid, NoSpace, NotFound, U
 from funnel.core.secret import Secret
 from funnel.storage.patience import Changed
 from funnel.storage.s3.address import Address, address, candidates, checked, named, region_of
-from funnel.storage.s3.answers import Page
+from funnel.storage.s3.answers import page_of
 from funnel.storage.s3.failure import Refusal, answer_of, failure
 from funnel.storage.s3.plugin import takes_amazon, takes_generic
 from funnel.storage.s3.settings import AmazonSettings, BucketKeys, Entry
@@ -176,7 +176,7 @@ def test_who_has_no_credentials_is_told_so() -> None:
 
 
 def test_a_page_of_a_list_is_read() -> None:
-    page = Page(
+    page = page_of(
         b"<ListBucketResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>"
         b"<IsTruncated>true</IsTruncated><NextContinuationToken>t&amp;1</NextContinuationToken>"
         b"<Contents><Key>a&lt;b</Key><Size>3</Size><Owner><ID>x</ID></Owner></Contents>"
@@ -200,7 +200,7 @@ def test_a_page_of_a_list_is_read() -> None:
 )
 def test_what_is_no_list_is_not_taken_for_one(content: bytes) -> None:
     with pytest.raises(Unavailable, match=r"^s3://a/b: .* no list"):
-        Page(content, "Contents", "s3://a/b")
+        page_of(content, "Contents", "s3://a/b")
 
 
 MD5 = "b1946ac92492d2347c6235b4d2611184"

@@ -57,4 +57,6 @@ def task_row(task: Task) -> list[str]:
 
 
 def harmless(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final, Protocol
 
@@ -200,6 +201,7 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return max(0.0, (until - now).total_seconds()) if until and now else 0.0
 
 
+@lru_cache
 def date_of(text: str) -> datetime | None:
     """
     As HTTP writes them.

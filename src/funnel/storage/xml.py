@@ -1,13 +1,25 @@
 """What is in the answers of stores that speak XML."""
 
 import re
-from html import unescape
+from collections.abc import Mapping, Sequence
 from io import BytesIO
-from xml.etree.ElementTree import Element, TreeBuilder
+from typing import NamedTuple
 from xml.parsers import expat
 
 from funnel.core.error import Unavailable
 from funnel.core.url import redacted
+
+
+class Listing(NamedTuple):
+    """
+    An answer that is a list: `said` of the whole, and of each of its things, by element.
+
+    What is within a thing's parts is told as if it were of the thing itself, and an attribute as
+    element@attribute.
+    """
+
+    said: Mapping[str, str]
+    things: Sequence[Mapping[str, str]]
 
 
 def element(name: str, text: str) -> str:
@@ -16,45 +28,89 @@ def element(name: str, text: str) -> str:
 
     >>> element("Code", "<Error><Code>SlowDown</Code></Error>")
     'SlowDown'
+    >>> element("a", "<a>b &lt;&#233;&gt;</a>"), element("a", "<a>b &nbsp; c</a>")
+    ('b <é>', 'b &nbsp; c')
     """
     found = re.search(rf"<{name}>([^<]*)</{name}>", text)
-    return unescape(found.group(1)).strip() if found else ""
+    return _plain(found.group(1)).strip() if found else ""
 
 
-def root_of(content: bytes, url: str, ending: str) -> Element:
+def listing(content: bytes, url: str, ending: str, thing: str) -> Listing:
     """
-    Of an answer that is a list: its name has this `ending`.
+    Of a list whose name has this `ending`, and of all that is called like the `thing` in it.
 
     Raises `Unavailable`, which names the `url`, for what is no such answer.
     """
     what = f"{redacted(url)}: what the store answers is no list"
     try:
-        root = _parsed(content)
+        root, found = _parsed(content, thing)
     except (expat.ExpatError, _Definitions) as error:
         raise Unavailable(f"{what}: {error}") from error
-    if not name_of(root).endswith(ending):
+    if not root.endswith(ending):
         # As of a page to log in to a network, which would be a list of nothing.
-        raise Unavailable(f"{what}: it is of {name_of(root)!r}")
-    return root
+        raise Unavailable(f"{what}: it is of {root!r}")
+    return found
 
 
 class _Definitions(ValueError):
     """They could make much of little."""
 
 
-def _parsed(content: bytes) -> Element:
-    builder, parser = TreeBuilder(), expat.ParserCreate(namespace_separator="}")
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
+class _Names(dict[str, str]):
+    """Those of elements without their namespaces."""
+
+    def __missing__(self, tag: str) -> str:
+        self[tag] = name = tag.rpartition("}")[2]
+        return name
+
+
+def _parsed(content: bytes, thing: str) -> tuple[str, Listing]:
+    """The name of the root, and what is in it."""
+    said, things, names = dict[str, str](), list[dict[str, str]](), _Names()
+    row, text, name = said, "", ""
+
+    # There are a dozen calls for each of a million names: so they have no object between them.
+    def start(tag: str, attributes: Mapping[str, str]) -> None:
+        nonlocal row, text
+        text = ""
+        if names[tag] == thing:
+            row = {}
+        if attributes:
+            row.update({f"{names[tag]}@{key}": value for key, value in attributes.items()})
+
+    def end(tag: str) -> None:
+        nonlocal row, text, name
+        name = names[tag]
+        if name == thing:
+            things.append(row)
+            row = said
+        else:
+            row[name] = text
+        text = ""
+
+    def data(piece: str) -> None:
+        nonlocal text
+        text += piece
+
+    parser = expat.ParserCreate(namespace_separator="}")
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = data
     parser.StartDoctypeDeclHandler = _refuse
     parser.ParseFile(BytesIO(content))
-    return builder.close()
+    return name, Listing(said, things)
 
 
 def _refuse(*_: object) -> None:
     raise _Definitions("it has definitions")
 
 
-def name_of(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
+def _plain(text: str) -> str:
+    """Without references to characters; as it is, where it has such as XML does not know."""
+    if "&" not in text:
+        return text
+    try:
+        return _parsed(f"<a>{text}</a>".encode(), "")[1].said["a"]
+    except expat.ExpatError:
+        return text

@@ -1,6 +1,8 @@
 """Files of a store as they are printed."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import click
@@ -42,7 +44,7 @@ def size(count: int) -> str:
 
 def print_one(found: Object, form: str) -> None:
     """A line: JSON, or for people its size, when it was changed, and its URL."""
-    click.echo(_row(found, found.url) if form == "text" else _json(found))
+    click.echo(_row(found, found.url) if form == "text" else json.encode(_fields(found)).decode())
 
 
 def print_list(found: Sequence[Object], form: str) -> None:
@@ -54,28 +56,39 @@ def print_list(found: Sequence[Object], form: str) -> None:
         return
     click.echo("[", nl=False)
     for number, part in enumerate(some):
-        click.echo("," * bool(number) + ",".join(map(_json, part)), nl=False)
+        array = json.encode([_fields(one) for one in part]).decode()
+        click.echo("," * bool(number) + array[1:-1], nl=False)
     click.echo("]")
 
 
-def _json(found: Object) -> str:
+def _fields(found: Object) -> dict[str, str | int]:
     """Under the names that the Go Funnel prints."""
-    fields = {
+    return {
         "URL": _utf8(found.url),
         "Name": _utf8(found.name or found.url),
         "ETag": found.etag,
-        "LastModified": found.last_modified.isoformat() if found.last_modified else "",
+        "LastModified": _told(found.last_modified) if found.last_modified else "",
         "Size": found.size_bytes,
     }
-    return json.encode(fields).decode()
 
 
 def _row(found: Object, name: str) -> str:
-    changed = found.last_modified
-    when = changed.astimezone().strftime("%Y-%m-%d %H:%M") if changed else ""
+    when = _minute(found.last_modified) if found.last_modified else ""
     return f"{size(found.size_bytes):>10}  {when:16}  {harmless(_utf8(name))}"
+
+
+# Files of one directory are often of one moment.
+@lru_cache
+def _told(moment: datetime) -> str:
+    return moment.isoformat()
+
+
+@lru_cache
+def _minute(moment: datetime) -> str:
+    """Of this place."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _utf8(text: str) -> str:
     """Names of this machine's files may hold other bytes."""
-    return text.encode(errors="backslashreplace").decode()
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -9,7 +9,7 @@ from funnel.core.url import redacted
 from funnel.ports import Object
 from funnel.storage.azure.settings import SCHEME
 from funnel.storage.web import checksums_of, date_of
-from funnel.storage.xml import root_of
+from funnel.storage.xml import listing
 
 DIRECTORY: Final = "directory"
 
@@ -23,17 +23,16 @@ class Page(NamedTuple):
 
 def page_of(content: bytes, url: str, above: str) -> Page:
     """Raises `Unavailable` for what is no list; the names of the blobs are those below `above`."""
-    root = root_of(content, url, "Results")
+    said, things = listing(content, url, "Results", "Blob")
     blobs = list[Object]()
-    for one in root.iterfind("Blobs/Blob"):
-        found = {part.tag: part.text or "" for part in one.iterfind("Properties/*")}
+    for found in things:
         if found.get("ResourceType") == DIRECTORY:
             continue
-        name = one.findtext("Name") or ""
+        name = found.get("Name", "")
         # What XML has no letters for.
-        encoded = one.find("Name[@Encoded='true']") is not None
+        encoded = found.get("Name@Encoded") == "true"
         blobs.append(_blob(url, (unquote(name) if encoded else name).removeprefix(above), found))
-    return Page(blobs, root.findtext("NextMarker") or "")
+    return Page(blobs, said.get("NextMarker", ""))
 
 
 def _blob(url: str, name: str, found: Mapping[str, str]) -> Object:

@@ -1,8 +1,6 @@
 """What is in the lists of a store."""
 
-from collections.abc import Mapping, Sequence
-
-from funnel.storage.xml import element, name_of, root_of
+from funnel.storage.xml import Listing, element, listing
 
 
 def following(page: bytes) -> str:
@@ -19,23 +17,10 @@ def following(page: bytes) -> str:
     return element("NextContinuationToken", text)
 
 
-class Page:
+def page_of(content: bytes, name: str, url: str) -> Listing:
     """
-    One answer of a list: `said` of the whole, and each of the things of one name in it.
+    One answer of a list, with the things of one name in it.
 
     Raises `Unavailable`, which names the `url`, for what is no such answer.
     """
-
-    def __init__(self, content: bytes, name: str, url: str) -> None:
-        root = root_of(content, url, "Result")
-        of_name = [name_of(one) == name for one in root]
-        self.things: Sequence[Mapping[str, str]] = [
-            {name_of(part): part.text or "" for part in one}
-            for one, is_meant in zip(root, of_name, strict=True)
-            if is_meant
-        ]
-        self.said: Mapping[str, str] = {
-            name_of(one): one.text or ""
-            for one, is_meant in zip(root, of_name, strict=True)
-            if not is_meant
-        }
+    return listing(content, url, "Result", name)

@@ -7,6 +7,7 @@ from binascii import Error as Malformed
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Protocol
 
 from msgspec.structs import replace
@@ -18,11 +19,12 @@ from funnel.ports import Clock, Content, Object, Reading
 from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.s3.address import Address, named
-from funnel.storage.s3.answers import Page, following
+from funnel.storage.s3.answers import following, page_of
 from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.upload import Upload, sweep
 from funnel.storage.threads import ended
 from funnel.storage.web import date_of, ranged, reading, size_of
+from funnel.storage.xml import Listing
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +140,7 @@ class S3Store:
                 log.info("removed what %d broken uploads to %s left", count, redacted(url))
 
 
-async def _pages(bucket: Bucket, prefix: str, url: str) -> AsyncGenerator[Page]:
+async def _pages(bucket: Bucket, prefix: str, url: str) -> AsyncGenerator[Listing]:
     """Of a list; the one that seems to follow is on its way while one is read."""
 
     def asked(token: str) -> asyncio.Task[bytes]:
@@ -155,7 +157,7 @@ async def _pages(bucket: Bucket, prefix: str, url: str) -> AsyncGenerator[Page]:
                 coming = asked(guess)
                 # So that it is sent.
                 await asyncio.sleep(0)
-            page = Page(content, "Contents", url)
+            page = page_of(content, "Contents", url)
             is_last = page.said.get("IsTruncated") != "true"
             token = "" if is_last else page.said.get("NextContinuationToken", "")
             if coming and token != guess:
@@ -206,5 +208,11 @@ def _listed(url: str, prefix: str, one: Mapping[str, str]) -> Object:
         int(one.get("Size") or 0),
         one.get("Key", "").removeprefix(prefix),
         etag=one.get("ETag", ""),
-        last_modified=datetime.fromisoformat(modified).astimezone(UTC) if modified else None,
+        last_modified=_moment(modified) if modified else None,
     )
+
+
+@lru_cache
+def _moment(text: str) -> datetime:
+    """There may be a million names, and many are of one second."""
+    return datetime.fromisoformat(text).astimezone(UTC)

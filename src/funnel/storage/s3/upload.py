@@ -15,7 +15,7 @@ from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.parts import in_parts, tried
 from funnel.storage.s3.address import path_of
-from funnel.storage.s3.answers import Page
+from funnel.storage.s3.answers import page_of
 from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.failure import answer_of
 from funnel.storage.threads import ended
@@ -196,7 +196,7 @@ async def unfinished(
     query = {"uploads": "", "prefix": prefix}
     while True:
         call = Call(url=url, deed="sweeping", query=query)
-        page = Page(await bucket.content(call), "Upload", url)
+        page = page_of(await bucket.content(call), "Upload", url)
         for one in page.things:
             begun = datetime.fromisoformat(one.get("Initiated", "1970-01-01T00:00:00Z"))
             yield one.get("Key", ""), one.get("UploadId", ""), begun.astimezone(UTC)
