@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -13,6 +14,7 @@ from funnel.cli import COMMANDS, funnel
 from funnel.cli.lazy import LazyGroup, same_name
 
 ROOT = Path(__file__).parents[2]
+UNNEEDED = ("aiohttp", "configparser", "difflib", "email", "html", "xml.etree", "yaml", "yarl")
 HEAVY = ("aiohttp", "httpx", "httptools", "uvloop", "asyncio", "yaml", "aiodocker")
 
 
@@ -26,6 +28,17 @@ def test_help_loads_nothing_heavy() -> None:
     )
     assert done.stderr == "[] 0\n"
     assert "Run the server." in done.stdout
+
+
+def test_a_list_of_files_loads_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    script = (
+        f"import sys; from funnel.cli import call; code = call(['storage', 'list', '{tmp_path}']);"
+        f"print([name for name in {UNNEEDED} if name in sys.modules], code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stderr == "[] 0\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -112,6 +125,10 @@ def test_a_wheel_knows_the_commit_it_was_built_of(tmp_path: Path) -> None:
     where = {"PYTHONPATH": f"{tmp_path / 'all'}"}
     shown = said(sys.executable, "-c", script, env=where, cwd=tmp_path)
     assert said(*git, "rev-parse", "HEAD").strip() in shown
+
+
+def test_version_is_that_which_is_installed(call: Call) -> None:
+    assert call("version").lines[-1].split() == ["version:", version("funnel-tes")]
 
 
 def test_version_has_the_lines_of_the_reference(call: Call) -> None:
