@@ -20,7 +20,7 @@ CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),WriteEvent,ListNodes,GetNode,PutNode,Del
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),service_info,__getattr__
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),worker_token
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),StartElementHandler,EndElementHandler,CharacterDataHandler
-CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),StartDoctypeDeclHandler
+CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),StartDoctypeDeclHandler,buffer_text
 # Until nodes come:
 CALLED_BY_OTHERS := $(CALLED_BY_OTHERS),of_node
 
