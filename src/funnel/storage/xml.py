@@ -67,36 +67,32 @@ class _Names(dict[str, str]):
 def _parsed(content: bytes, thing: str) -> tuple[str, Listing]:
     """The name of the root, and what is in it."""
     said, things, names = dict[str, str](), list[dict[str, str]](), _Names()
-    row, text, name = said, "", ""
+    row, pieces, name = said, list[str](), ""
 
     # There are a dozen calls for each of a million names: so they have no object between them.
     def start(tag: str, attributes: Mapping[str, str]) -> None:
-        nonlocal row, text
-        text = ""
+        nonlocal row
+        pieces.clear()
         if names[tag] == thing:
             row = {}
         if attributes:
             row.update({f"{names[tag]}@{key}": value for key, value in attributes.items()})
 
     def end(tag: str) -> None:
-        nonlocal row, text, name
+        nonlocal row, name
         name = names[tag]
         if name == thing:
             things.append(row)
             row = said
         else:
-            row[name] = text
-        text = ""
-
-    def data(piece: str) -> None:
-        nonlocal text
-        text += piece
+            row[name] = "".join(pieces)
+        pieces.clear()
 
     parser = expat.ParserCreate(namespace_separator="}")
     parser.buffer_text = True
     parser.StartElementHandler = start
     parser.EndElementHandler = end
-    parser.CharacterDataHandler = data
+    parser.CharacterDataHandler = pieces.append
     parser.StartDoctypeDeclHandler = _refuse
     parser.ParseFile(BytesIO(content))
     return name, Listing(said, things)
