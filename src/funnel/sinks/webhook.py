@@ -8,12 +8,12 @@ import hmac
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
 from msgspec import Raw, json
+from msgspec.structs import replace
 
 from funnel.core.error import Invalid, Unavailable
 from funnel.core.message import Numbered
