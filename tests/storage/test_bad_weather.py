@@ -38,9 +38,6 @@ FTP = FTPSettings(
 )
 SECRET = Secret(USERS["tester"])
 
-TORN = pytest.mark.filterwarnings("ignore::ResourceWarning")
-"""Some of what a line has torn is closed with the loop."""
-
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -166,7 +163,6 @@ async def test_azure(azure: Server, tmp_path: Path, op: str, least: int) -> None
     await check(family, op, tmp_path, least)
 
 
-@TORN
 @parametrized(stat=150, list=60, get_small=90, get_large=90, put_small=120, put_large=150)
 async def test_ftp(ftp_server: Server, tmp_path: Path, op: str, least: int) -> None:
     @asynccontextmanager
@@ -195,7 +191,6 @@ async def test_ftp(ftp_server: Server, tmp_path: Path, op: str, least: int) -> N
         await check(family, op, tmp_path, least)
 
 
-@TORN
 @parametrized(stat=20, list=40, get_small=40, get_large=40, put_small=40, put_large=40)
 async def test_sftp(sftp_server: Server, tmp_path: Path, op: str, least: int) -> None:
     data = sftp_server.home / "data"
