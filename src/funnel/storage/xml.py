@@ -3,19 +3,22 @@
 import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from xml.parsers import expat
 
 from funnel.core.error import Unavailable
 from funnel.core.url import redacted
+
+TOP: Final = 2
+"""Elements above one that is said of the whole, fewer than this."""
 
 
 class Listing(NamedTuple):
     """
     An answer that is a list: `said` of the whole, and of each of its things, by element.
 
-    What is within a thing's parts is told as if it were of the thing itself, and an attribute as
-    element@attribute.
+    What is within the one part that was asked for is told as if it were of the thing itself, and an
+    attribute as element@attribute. What is deeper, as the names that users give, is not told.
     """
 
     said: Mapping[str, str]
@@ -35,15 +38,17 @@ def element(name: str, text: str) -> str:
     return _plain(found.group(1)).strip() if found else ""
 
 
-def listing(content: bytes, url: str, ending: str, thing: str) -> Listing:
+def listing(content: bytes, url: str, ending: str, thing: str, part: str = "") -> Listing:
     """
     Of a list whose name has this `ending`, and of all that is called like the `thing` in it.
+
+    Of a thing what is in it is told, and what is in that `part` of it.
 
     Raises `Unavailable`, which names the `url`, for what is no such answer.
     """
     what = f"{redacted(url)}: what the store answers is no list"
     try:
-        root, found = _parsed(content, thing)
+        root, found = _parsed(content, thing, part)
     except (expat.ExpatError, _Definitions) as error:
         raise Unavailable(f"{what}: {error}") from error
     if not root.endswith(ending):
@@ -64,10 +69,11 @@ class _Names(dict[str, str]):
         return name
 
 
-def _parsed(content: bytes, thing: str) -> tuple[str, Listing]:
+def _parsed(content: bytes, thing: str, part: str = "") -> tuple[str, Listing]:
     """The name of the root, and what is in it."""
     said, things, names = dict[str, str](), list[dict[str, str]](), _Names()
     row, pieces, name = said, list[str](), ""
+    above, told = list[str](), {thing, part}
 
     # There are a dozen calls for each of a million names: so they have no object between them.
     def start(tag: str, attributes: Mapping[str, str]) -> None:
@@ -75,16 +81,17 @@ def _parsed(content: bytes, thing: str) -> tuple[str, Listing]:
         pieces.clear()
         if names[tag] == thing:
             row = {}
-        if attributes:
+        elif attributes and (len(above) < TOP or above[-1] in told):
             row.update({f"{names[tag]}@{key}": value for key, value in attributes.items()})
+        above.append(names[tag])
 
-    def end(tag: str) -> None:
+    def end(_tag: str) -> None:
         nonlocal row, name
-        name = names[tag]
+        name = above.pop()
         if name == thing:
             things.append(row)
             row = said
-        else:
+        elif len(above) < TOP or above[-1] in told:
             row[name] = "".join(pieces)
         pieces.clear()
 

@@ -23,7 +23,7 @@ class Page(NamedTuple):
 
 def page_of(content: bytes, url: str, above: str) -> Page:
     """Raises `Unavailable` for what is no list; the names of the blobs are those below `above`."""
-    said, things = listing(content, url, "Results", "Blob")
+    said, things = listing(content, url, "Results", "Blob", "Properties")
     blobs = list[Object]()
     for found in things:
         if found.get("ResourceType") == DIRECTORY:
