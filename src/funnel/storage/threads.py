@@ -110,11 +110,16 @@ class _Lanes:
         self._done = deque[_Job[Any]]()
 
     def add(self, job: "_Job[Any]") -> None:
-        now = self._loop.time()
-        self._waiting.append((job, now))
-        is_slow = now - self._waiting[0][1] > SLOW
-        if not self._threads or (is_slow and self._threads < LANES):
+        self._waiting.append((job, self._loop.time()))
+        if not self._threads or (self._threads < LANES and self._is_slow()):
             self._begin()
+
+    def _is_slow(self) -> bool:
+        try:
+            _, since = self._waiting[0]
+        except IndexError:  # A thread was quicker: it has even the newest.
+            return False
+        return self._loop.time() - since > SLOW
 
     def _begin(self) -> None:
         self._threads += 1
