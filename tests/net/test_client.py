@@ -13,9 +13,10 @@ from typing import Final, TypeAlias
 import pytest
 from certificates import Authority
 
+from funnel.net.blocks import BLOCK, KEPT
 from funnel.net.client import Client, NoAddress, Origin, Unsayable
 from funnel.net.connection import AHEAD
-from funnel.net.incoming import BLOCK, MOST, Broken
+from funnel.net.incoming import MOST, Broken, Piece
 
 Serve: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -316,6 +317,22 @@ async def test_who_does_not_read_is_not_sent_more() -> None:
             await asyncio.sleep(0.05)
         # What the kernel holds for both is beside it.
         assert sent < taken + AHEAD + 32 * BLOCK
+
+
+async def test_a_piece_stays_as_it_came_however_much_comes_after_it() -> None:
+    body = random.Random(2).randbytes(3 * KEPT * BLOCK)
+    kept = list[tuple[int, Piece]]()
+    async with serving(saying(OK + sized(body), stays=True)) as origin, Client() as client:
+        for _ in range(3):
+            at = 0
+            async with client.request("GET", origin, "/", {}) as answer:
+                async for piece in answer.content.iter_any():
+                    # Others are let go, so that their memory is used again.
+                    if len(kept) % 2 or at % 3:
+                        kept.append((at + 1, piece[1:]))
+                    at += len(piece)
+            assert at == len(body)
+    assert all(piece == body[at : at + len(piece)] for at, piece in kept)
 
 
 async def test_what_comes_slowly_is_handed_on_as_it_comes() -> None:

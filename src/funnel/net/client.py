@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from funnel.net.blocks import Blocks
 from funnel.net.connection import Body, Connection, Request
 from funnel.net.guard import Found, Guard
 from funnel.net.incoming import Headers, Incoming, Piece
@@ -134,6 +135,7 @@ class Client:
         self._guard = guard
         self._connect = connect
         self._silence = silence
+        self._blocks = Blocks()
         self._kept: dict[Origin, list[Connection]] = {}
         self._tls: ssl.SSLContext | None = None
 
@@ -214,7 +216,7 @@ class Client:
             line = await self._line(origin)
             try:
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self._silence),
+                    lambda: Connection(self._silence, self._blocks),
                     sock=line,
                     ssl=tls,
                     server_hostname=origin.host.rstrip(".") if secure else None,

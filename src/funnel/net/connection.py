@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Final, TypeAlias, cast
 
 from funnel.core.value import Value
-from funnel.net.incoming import BLOCK, MOST, Broken, Incoming, Piece
+from funnel.net.blocks import BLOCK, Blocks
+from funnel.net.incoming import MOST, Broken, Incoming, Piece
 
 Body: TypeAlias = "AsyncIterator[bytes | memoryview] | bytes | memoryview | None"
 
@@ -37,12 +38,13 @@ class Connection(asyncio.BufferedProtocol):
     `silence` is how many seconds nothing may come while something is waited for.
     """
 
-    def __init__(self, silence: float) -> None:
+    def __init__(self, silence: float, blocks: Blocks) -> None:
         self.is_heard = False
         """Whether anything has come since the request."""
         self.idle: asyncio.TimerHandle | None = None
         """What closes it when nobody has used it for long."""
         self._silence = silence
+        self._blocks = blocks
         self._loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", None)
         self._space = memoryview(bytearray(MOST))
@@ -135,7 +137,7 @@ class Connection(asyncio.BufferedProtocol):
         """Send it, and wait for the head of its answer. Raises `OSError`."""
         head, body = request.head, request.body
         self.is_heard = False
-        incoming = self._incoming = Incoming(is_bodiless=request.is_bodiless)
+        incoming = self._incoming = Incoming(self._blocks, is_bodiless=request.is_bodiless)
         if isinstance(body, (bytes, memoryview)) and len(body) < SEND:
             self._transport.write(head + body)
         else:

@@ -7,14 +7,14 @@ from typing import Final, TypeAlias
 
 import httptools
 
+from funnel.net.blocks import BLOCK, Blocks
+
 Piece: TypeAlias = bytes | memoryview
 """Of a body. It is the reader's: nobody writes to it any more."""
 
 MOST: Final = 64 << 10
 """Bytes of a head, and of what comes between two pieces of a body."""
 CODINGS: Final = frozenset({"", "chunked"})
-BLOCK: Final = 1 << 19
-"""Bytes that are gathered before they are handed on, where they come fast."""
 
 
 class Broken(ConnectionError):
@@ -50,7 +50,7 @@ class Incoming:
     heads and chunks go through a parser. Raises `Broken`.
     """
 
-    def __init__(self, *, is_bodiless: bool) -> None:
+    def __init__(self, blocks: Blocks, *, is_bodiless: bool) -> None:
         self.status = 0
         self.reason = ""
         self.headers = Headers({})
@@ -61,6 +61,7 @@ class Incoming:
         """Whether the connection can be used again, once all has come."""
         self.held = 0
         """Bytes of the body that wait to be taken."""
+        self._blocks = blocks
         self._is_bodiless = is_bodiless
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._lines = 0
@@ -101,9 +102,10 @@ class Incoming:
 
     def space(self) -> memoryview:
         if self._to == len(self._block):
-            size = BLOCK if self._left < 0 else min(BLOCK, self._left)
+            is_long = not 0 <= self._left < BLOCK
             # One byte more than there should be is noticed.
-            self._block = memoryview(bytearray(size or 1))
+            block = self._blocks.free() if is_long else bytearray(self._left or 1)
+            self._block = memoryview(block)
             self._from = self._to = 0
         return self._block[self._to :]
 

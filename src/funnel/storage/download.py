@@ -23,7 +23,7 @@ FAST: Final = 200 << 20
 """Bytes a second that one connection may have; more of them would only take turns."""
 MOST: Final = 3
 """Further connections for one file."""
-BUFFER: Final = 2 << 20
+BUFFER: Final = 4 << 20
 """Bytes that a connection holds."""
 SUMS: Final = ("md5", "sha256", "sha1", "sha512")
 """Which checksum is looked at, where there are several."""
