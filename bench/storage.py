@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -32,10 +34,9 @@ def storage(pace: Pace) -> Iterator[Row]:
         _make(folder)
         movers[0].run(movers[0].up_all, "bench/many", folder / "many")
         most = list[float]()
-        for work, unit, amount, deed in _works(folder):
-            costs = _by_turns(movers, deed, pace.repeats)
+        for row, costs in _moved(Moving(folder, movers, pace.repeats)):
             most += [one.peak / MIB for one in costs["funnel"]]
-            yield _row(work, unit, amount, costs)
+            yield row
         yield Row(
             work="most memory of ours in all of these",
             unit="MiB",
@@ -45,55 +46,92 @@ def storage(pace: Pace) -> Iterator[Row]:
         yield from _task(folder, settings, movers[0], pace)
 
 
-Deed: TypeAlias = Callable[[Mover], Cost]
+Costs: TypeAlias = Mapping[str, Sequence[Cost]]
+Rates: TypeAlias = Mapping[str, Sequence[float]]
 
 
-def _works(folder: Path) -> Iterator[tuple[str, str, float, Deed]]:
-    """Each with its name, unit, how many of it are moved, and how."""
-    large, small, back = folder / "large", folder / "small", folder / "back"
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What each of the `movers` does by turns with the files of the `folder`."""
 
-    def down(mover: Mover) -> Cost:
-        cost = mover.run(mover.down, f"bench/{mover.name}/large", back)
-        if not filecmp.cmp(large, back, shallow=False):
-            raise RuntimeError(f"{mover.name} has brought something else")
-        back.unlink()
-        return cost
+    folder: Path
+    movers: Sequence[Mover]
+    repeats: int
 
-    def down_all(mover: Mover) -> Cost:
-        back.mkdir()
-        cost = mover.run(mover.down_all, f"bench/{mover.name}/small", back)
-        names = [one.name for one in small.iterdir()]
-        if len(filecmp.cmpfiles(small, back, names, shallow=False)[0]) != FILES:
-            raise RuntimeError(f"{mover.name} has not brought all")
-        shutil.rmtree(back)
-        return cost
+    def up(self, name: str) -> Costs:
+        local = self.folder / name
+        return self._by_turns(
+            lambda mover: mover.run(
+                mover.up_all if local.is_dir() else mover.up, f"bench/{mover.name}/{name}", local
+            )
+        )
 
-    def up(mover: Mover) -> Cost:
-        return mover.run(mover.up, f"bench/{mover.name}/large", large)
+    def down(self, name: str) -> Costs:
+        """Each to a place of its own: the kernel looks long for what was only just removed."""
+        local, places = self.folder / name, self.folder / "back"
+        places.mkdir()
 
-    def up_all(mover: Mover) -> Cost:
-        return mover.run(mover.up_all, f"bench/{mover.name}/small", small)
+        def down(mover: Mover) -> Cost:
+            back, url = places / str(time.monotonic_ns()), f"bench/{mover.name}/{name}"
+            if not local.is_dir():
+                cost = mover.run(mover.down, url, back)
+                same = filecmp.cmp(local, back, shallow=False)
+                back.unlink()
+            else:
+                back.mkdir()
+                cost = mover.run(mover.down_all, url, back)
+                names = [one.name for one in local.iterdir()]
+                same = filecmp.cmpfiles(local, back, names, shallow=False)[0] == names
+            if not same:
+                raise RuntimeError(f"{mover.name} has brought something else")
+            return cost
 
-    def list_all(mover: Mover) -> Cost:
-        return mover.run(mover.list_all, "bench/many")
+        costs = self._by_turns(down)
+        shutil.rmtree(places)
+        return costs
 
-    yield "1 GiB up", "MiB/s", LARGE / MIB, up
-    yield "1 GiB down", "MiB/s", LARGE / MIB, down
-    yield f"{FILES:,} files of 10 KiB up", "files/s", FILES, up_all
-    yield f"{FILES:,} files of 10 KiB down", "files/s", FILES, down_all
-    yield f"list {LISTED:,} objects", "objects/s", LISTED, list_all
+    def listed(self, name: str) -> Costs:
+        return self._by_turns(lambda mover: mover.run(mover.list_all, f"bench/{name}"))
 
-
-def _by_turns(movers: Sequence[Mover], deed: Deed, repeats: int) -> Mapping[str, Sequence[Cost]]:
-    found: dict[str, list[Cost]] = {one.name: [] for one in movers}
-    for _ in range(repeats):
-        for one in movers:
-            found[one.name].append(deed(one))
-    return found
+    def _by_turns(self, deed: Callable[[Mover], Cost]) -> Costs:
+        found: dict[str, list[Cost]] = {one.name: [] for one in self.movers}
+        for _ in range(self.repeats):
+            for one in self.movers:
+                found[one.name].append(deed(one))
+        return found
 
 
-def _row(work: str, unit: str, amount: float, costs: Mapping[str, Sequence[Cost]]) -> Row:
-    rates = {name: [amount / one.seconds for one in some] for name, some in costs.items()}
+def _moved(moving: Moving) -> Iterator[tuple[Row, Costs]]:
+    for way, move in (("up", moving.up), ("down", moving.down)):
+        large = move("large")
+        yield _row(f"1 GiB {way}", "MiB/s", _rates(large, LARGE / MIB), large), large
+    for way, move in (("up", moving.up), ("down", moving.down)):
+        small = move("small")
+        yield (
+            _row(f"{FILES:,} files of 10 KiB {way}", "files/s", _rates(small, FILES), small),
+            small,
+        )
+        # Without the start of the program, which a worker has once.
+        further = _further(move("one"), small)
+        yield _row(f"the same {way}, each after the first", "files/s", further, small), small
+    listed = moving.listed("many")
+    yield _row(f"list {LISTED:,} objects", "objects/s", _rates(listed, LISTED), listed), listed
+
+
+def _rates(costs: Costs, amount: float) -> Rates:
+    return {name: [amount / one.seconds for one in some] for name, some in costs.items()}
+
+
+def _further(alone: Costs, together: Costs) -> Rates:
+    """Of files, where it is known what one alone takes."""
+    first = {name: statistics.median(one.seconds for one in alone[name]) for name in alone}
+    return {
+        name: [(FILES - 1) / max(one.seconds - first[name], 1e-3) for one in some]
+        for name, some in together.items()
+    }
+
+
+def _row(work: str, unit: str, rates: Rates, costs: Costs) -> Row:
     best = max((statistics.median(rates[name]) for name in rates if name != "funnel"), default=0)
     return Row(
         work=work,
@@ -163,7 +201,7 @@ def _make(folder: Path) -> None:
     with (folder / "large").open("wb") as file:
         for _ in range(LARGE // MIB):
             file.write(os.urandom(MIB))
-    for name, count, size in (("small", FILES, SMALL), ("many", LISTED, 1)):
+    for name, count, size in (("one", 1, SMALL), ("small", FILES, SMALL), ("many", LISTED, 1)):
         (folder / name).mkdir()
         for number in range(count):
             (folder / name / f"{number:05}").write_bytes(os.urandom(size))
