@@ -70,6 +70,8 @@ class Moving:
         """Each to a place of its own: the kernel looks long for what was only just removed."""
         local, places = self.folder / name, self.folder / "back"
         places.mkdir()
+        # Or the disk writes meanwhile what was stored before.
+        os.sync()
 
         def down(mover: Mover) -> Cost:
             back, url = places / str(time.monotonic_ns()), f"bench/{mover.name}/{name}"
