@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,7 +32,7 @@ Do: TypeAlias = Callable[[], web.Response]
 Strike: TypeAlias = Callable[["Parted", web.Request, Do], Awaitable[web.Response]]
 
 
-class Parted:
+class Parted(ABC):
     """
     One of them. `strikes` are for requests by what those do, one after the other.
 
@@ -51,12 +52,12 @@ class Parted:
         self.strikes: Mapping[str, list[Strike]] = {}
         self.reached = asyncio.Event()
 
-    def opened(self) -> AbstractAsyncContextManager[Storage]:
-        raise NotImplementedError
+    @abstractmethod
+    def opened(self) -> AbstractAsyncContextManager[Storage]: ...
 
+    @abstractmethod
     def answer(self, request: web.Request, body: bytes) -> tuple[str, Do]:
         """What a request is, and what does it."""
-        raise NotImplementedError
 
     @property
     def left(self) -> Sequence[str]:
