@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from stores import Server, running
@@ -14,8 +14,10 @@ from funnel.core.secret import Secret
 from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.ports import Storage
+from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.plugin import AMAZON, GENERIC
 from funnel.storage.s3.settings import AmazonSettings, AWSConfig, Entry, GenericSettings
+from funnel.storage.s3.upload import unfinished
 
 USERS: Mapping[str, str] = {"tester": "testing", "reader": "reading"}
 
@@ -64,3 +66,17 @@ def _wait(server: Server) -> None:
                 await storage.put(BytesIO(b"x"), f"s3://{bucket}/ready")
 
     asyncio.run(write())
+
+
+async def opened(storage: Storage, url: str) -> tuple[Bucket, str]:
+    """The bucket as the adapter has it, and the key."""
+    await storage.list_objects(url)
+    doors = cast("Any", storage).store._store._doors
+    bucket, address = await doors.bucket(url)
+    return bucket, address.key
+
+
+async def left(storage: Storage, url: str) -> list[str]:
+    """Keys of uploads that have not come to an end."""
+    bucket, key = await opened(storage, url)
+    return [one async for one, _, _ in unfinished(bucket, key, url)]

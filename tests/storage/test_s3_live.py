@@ -8,12 +8,12 @@ from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from faulty import FaultyLine, answer_lost, refused
 from msgspec.structs import replace
-from s3_server import amazon, entry, generic, host
+from s3_server import amazon, entry, generic, host, left, opened
 from stores import Server
 
 from funnel.core.error import Denied, Invalid, NotFound
@@ -24,7 +24,6 @@ from funnel.storage.calls import Call
 from funnel.storage.remote import RemoteStorage
 from funnel.storage.router import Router
 from funnel.storage.s3.address import path_of
-from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.settings import (
     AmazonSettings,
     AWSConfig,
@@ -33,7 +32,7 @@ from funnel.storage.s3.settings import (
     Entry,
     GenericSettings,
 )
-from funnel.storage.s3.upload import Upload, unfinished
+from funnel.storage.s3.upload import Upload
 from funnel.testing.build import new_id
 from funnel.testing.storage import Endless
 
@@ -56,20 +55,6 @@ def base() -> str:
 async def content(storage: Storage, url: str, tmp_path: Path) -> bytes:
     await storage.get(url, tmp_path / "got")
     return (tmp_path / "got").read_bytes()
-
-
-async def opened(storage: Storage, url: str) -> tuple[Bucket, str]:
-    """The bucket as the adapter has it, and the key."""
-    await storage.list_objects(url)
-    doors = cast("Any", storage).store._store._doors
-    bucket, address = await doors.bucket(url)
-    return bucket, address.key
-
-
-async def left(storage: Storage, url: str) -> list[str]:
-    """Keys of uploads that have not come to an end."""
-    bucket, key = await opened(storage, url)
-    return [one async for one, _, _ in unfinished(bucket, key, url)]
 
 
 @pytest.mark.parametrize(

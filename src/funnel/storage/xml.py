@@ -13,6 +13,10 @@ TOP: Final = 2
 """Elements above one that is said of the whole, fewer than this."""
 
 
+class Unreadable(Unavailable):
+    """What came may be cut off, or the page of a network to log in to, or have names as no XML."""
+
+
 class Listing(NamedTuple):
     """
     An answer that is a list: `said` of the whole, and of each of its things, by element.
@@ -44,16 +48,16 @@ def listing(content: bytes, url: str, ending: str, thing: str, part: str = "") -
 
     Of a thing what is in it is told, and what is in that `part` of it.
 
-    Raises `Unavailable`, which names the `url`, for what is no such answer.
+    Raises `Unreadable`, which names the `url`, for what is no such answer.
     """
     what = f"{redacted(url)}: what the store answers is no list"
     try:
         root, found = _parsed(content, thing, part)
     except (expat.ExpatError, _Definitions) as error:
-        raise Unavailable(f"{what}: {error}") from error
+        raise Unreadable(f"{what}: {error}") from error
     if not root.endswith(ending):
         # As of a page to log in to a network, which would be a list of nothing.
-        raise Unavailable(f"{what}: it is of {root!r}")
+        raise Unreadable(f"{what}: it is of {root!r}")
     return found
 
 

@@ -19,7 +19,7 @@ from funnel.ports import Clock, Content, Object, Reading
 from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.s3.address import Address, named
-from funnel.storage.s3.answers import following, page_of
+from funnel.storage.s3.answers import QUOTED_NAMES, following, page_of
 from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.upload import Upload, sweep
 from funnel.storage.threads import ended
@@ -145,7 +145,7 @@ async def _pages(bucket: Bucket, prefix: str, url: str) -> AsyncGenerator[Listin
 
     def asked(token: str) -> asyncio.Task[bytes]:
         more = {"continuation-token": token} if token else {}
-        query = {"list-type": "2", "prefix": prefix, **more}
+        query = {"list-type": "2", "prefix": prefix, **QUOTED_NAMES, **more}
         call = Call(url=url, deed="listing", query=query)
         return asyncio.create_task(bucket.content(call))
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from html import escape
@@ -15,11 +16,11 @@ from funnel.storage.calls import Call
 from funnel.storage.content import PART
 from funnel.storage.parts import in_parts, tried
 from funnel.storage.s3.address import path_of
-from funnel.storage.s3.answers import page_of
+from funnel.storage.s3.answers import QUOTED_NAMES, page_of
 from funnel.storage.s3.bucket import Bucket
 from funnel.storage.s3.failure import answer_of
 from funnel.storage.threads import ended
-from funnel.storage.xml import element
+from funnel.storage.xml import Listing, Unreadable, element
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ STALE: Final = timedelta(days=1)
 PATIENCE: Final = 30.0
 """Seconds for the store to forget an upload."""
 MEBIBYTE: Final = 1 << 20
+REPLACED: Final = "\ufffd"
+"""What some stores write for a character that XML cannot have."""
 
 
 class Upload:
@@ -195,8 +198,7 @@ async def unfinished(
 ) -> AsyncIterator[tuple[str, str, datetime]]:
     query = {"uploads": "", "prefix": prefix}
     while True:
-        call = Call(url=url, deed="sweeping", query=query)
-        page = page_of(await bucket.content(call), "Upload", url)
+        page = await _page(bucket, query, url)
         for one in page.things:
             begun = datetime.fromisoformat(one.get("Initiated", "1970-01-01T00:00:00Z"))
             yield one.get("Key", ""), one.get("UploadId", ""), begun.astimezone(UTC)
@@ -206,3 +208,21 @@ async def unfinished(
             "key-marker": page.said.get("NextKeyMarker", ""),
             "upload-id-marker": page.said.get("NextUploadIdMarker", ""),
         }
+
+
+async def _page(bucket: Bucket, query: Mapping[str, str], url: str) -> Listing:
+    """
+    Of uploads, with quoted names only where they cannot be told otherwise.
+
+    That a store quotes them here, as it says, is not sure: most programs ask for it of objects.
+    """
+
+    async def asked(more: Mapping[str, str]) -> Listing:
+        call = Call(url=url, deed="sweeping", query={**query, **more})
+        return page_of(await bucket.content(call), "Upload", url)
+
+    with suppress(Unreadable):
+        page = await asked({})
+        if not any(REPLACED in one.get("Key", "") for one in page.things):
+            return page
+    return await asked(QUOTED_NAMES)
