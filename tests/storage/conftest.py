@@ -7,13 +7,14 @@ from azure_server import azure
 from gcs_server import gcs
 from keystone_server import cloud
 from proxy import Proxy
+from repository import drs
 from s3_identity import around, session, time
 from s3_server import s3
 from sftp_server import sftp_server
 from stores import Server, running
 from swift_server import swift_server
 
-__all__ = ["around", "azure", "cloud", "gcs", "s3", "session", "sftp_server", "swift_server"]
+__all__ = ["around", "azure", "cloud", "drs", "gcs", "s3", "session", "sftp_server", "swift_server"]
 __all__ += ["time"]
 
 

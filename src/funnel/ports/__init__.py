@@ -18,6 +18,7 @@ from funnel.ports.database import (
     Tasks,
 )
 from funnel.ports.identity import Credentials, Identity, Login
+from funnel.ports.leading import judge, judged_by
 from funnel.ports.runtime import Containers, Housekeeping, Images, Runtime, unheard
 from funnel.ports.sink import Sink
 from funnel.ports.storage import (
@@ -74,6 +75,8 @@ __all__ = [
     "Sweeper",
     "Tasks",
     "Transfer",
+    "judge",
+    "judged_by",
     "refuse_twins",
     "unheard",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from funnel.core.storageaccess import StorageRules, Way, local_path
-from funnel.ports import Around, Object, Share, Storage
+from funnel.ports import Around, Object, Share, Storage, judged_by
 
 
 class Permitted(Around):
@@ -16,6 +16,8 @@ class Permitted(Around):
 
     Raises `Denied` where the rules do not allow it, before anything is asked of the other. Of
     files on this machine the place counts to which links lead, as well as the one that is named.
+    Where the other is led on to further URLs, as by DRS, those are judged as if the user had
+    written them.
     """
 
     def __init__(self, storage: Storage, rules: StorageRules, user: str) -> None:
@@ -37,15 +39,18 @@ class Permitted(Around):
 
     async def stat(self, url: str) -> Object:
         await self._demanded(Way.READ, url)
-        return await self._storage.stat(url)
+        with judged_by(self._judge):
+            return await self._storage.stat(url)
 
     async def list_objects(self, url: str) -> Sequence[Object]:
         await self._demanded(Way.READ, url)
-        return await self._storage.list_objects(url)
+        with judged_by(self._judge):
+            return await self._storage.list_objects(url)
 
     async def get(self, url: str, to: Path, share: Share | None = None) -> Object:
         await self._demanded(Way.READ, url)
-        return await self._storage.get(url, to, share)
+        with judged_by(self._judge):
+            return await self._storage.get(url, to, share)
 
     async def put(
         self, source: IO[bytes], url: str, share: Share | None = None, *, overwrite: bool = True
@@ -58,6 +63,9 @@ class Permitted(Around):
             await asyncio.to_thread(self._demand, way, url)
         else:
             self._demand(way, url)
+
+    def _judge(self, url: str) -> None:
+        self._rules.demand(self._user, Way.READ, url)
 
     def _demand(self, way: Way, url: str) -> None:
         """Blocks where it is a file of this machine."""

@@ -13,7 +13,7 @@ from funnel.net.client import Client
 from funnel.net.guard import Guard
 from funnel.net.web import Web
 from funnel.plugins import Host, Plugin
-from funnel.ports import Content, Object, Reading, Store
+from funnel.ports import Content, Object, Reading, Store, judge
 from funnel.storage.drsobjects import (
     SCHEME,
     AccessMethod,
@@ -21,6 +21,7 @@ from funnel.storage.drsobjects import (
     Entry,
     Objects,
     Place,
+    demand,
     shown,
 )
 from funnel.storage.hosts import Hosts, WebHost
@@ -61,7 +62,11 @@ class DrsStore:
         return not self._settings.disabled and url.lower().startswith(SCHEME)
 
     async def stat(self, url: str) -> Object:
-        return _object(url, (await self._file(url))[1])
+        place, found = await self._file(url)
+        # Who knows it so well already that nothing is read may still not read it.
+        if judge():
+            await self._demand_a_way(place, found, url)
+        return _object(url, found)
 
     async def list_objects(self, url: str) -> AsyncIterator[Object]:
         place, root = await self._objects.found(url)
@@ -129,6 +134,18 @@ class DrsStore:
             raise Invalid(f"{url} can be had by {types}; DRSStorage.Access has {', '.join(known)}")
         return methods
 
+    async def _demand_a_way(self, place: Place, found: DrsObject, url: str) -> None:
+        """Raises what is wrong with the ways where none may be gone."""
+        failures = list[FunnelError]()
+        for method in self._methods(found, url):
+            try:
+                await self._way(place, method, url)
+            except FunnelError as error:
+                failures.append(error)
+            else:
+                return
+        raise _worst(failures)
+
     async def _way(self, place: Place, method: AccessMethod, url: str) -> tuple[Store, str]:
         """To the file: never to one of this machine, nor by DRS again."""
         access = method.access_url
@@ -139,6 +156,7 @@ class DrsStore:
         scheme = access.url.partition("://")[0].lower()
         if scheme not in SCHEMES.get(method.type, {method.type}) or scheme == "drs":
             raise Denied(f"{url}: its server calls a URL of {scheme[:20]!r} {method.type}")
+        demand(access.url, url)
         store = self._store(access.url)
         headers = shown(access.headers)
         if headers and isinstance(store, HttpStore):

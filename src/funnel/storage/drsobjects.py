@@ -8,10 +8,11 @@ from urllib.parse import quote
 
 from msgspec import DecodeError, ValidationError, json
 
-from funnel.core.error import Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, Invalid, NotFound, Unavailable
 from funnel.core.url import redacted
 from funnel.core.value import Value
 from funnel.net.web import Web, parsed
+from funnel.ports import judge
 from funnel.storage.hosts import Hosts
 from funnel.storage.web import Answer, heard, refusal, retry_after
 
@@ -127,7 +128,7 @@ class Objects:
         return place, found
 
     async def within(self, place: Place, entry: Entry, url: str) -> tuple[Place, DrsObject]:
-        """What an entry of a bundle is."""
+        """What an entry of a bundle is. What its own server has is a part of it."""
         if entry.contents is not None:
             return place, DrsObject(contents=entry.contents)
         if entry.drs_uri:
@@ -136,6 +137,8 @@ class Objects:
             inner = Place(place.host, entry.id)
         else:
             raise Invalid(f"{url}: the server says of {entry.name!r} not what it is")
+        if inner.host != place.host:
+            demand(f"{SCHEME}{inner.host}/{inner.id}", url)
         return inner, await self._at(inner, url)
 
     async def access(self, place: Place, access_id: str, url: str) -> AccessUrl:
@@ -185,6 +188,15 @@ def _decoded(body: bytes, kind: type[V], url: str) -> V:
         return json.decode(body, type=kind)
     except (DecodeError, ValidationError, UnicodeDecodeError) as error:
         raise Invalid(f"{url}: its server does not answer as DRS has it: {error}") from error
+
+
+def demand(leads: str, url: str) -> None:
+    """Raises `Denied` where the server of the `url` leads to what may not be read."""
+    try:
+        if judging := judge():
+            judging(leads)
+    except Denied as error:
+        raise Denied(f"{url}: its server leads elsewhere, and {error}") from error
 
 
 def _quoted(text: str) -> str:
