@@ -1,5 +1,6 @@
 """URLs that give access: what is kept and shown of a task, and what its worker gets beside it."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias, TypeVar
 from urllib.parse import unquote
@@ -7,7 +8,7 @@ from urllib.parse import unquote
 from msgspec.structs import replace
 
 from funnel.core.task import Input, Output, Spec
-from funnel.core.url import parted
+from funnel.core.url import ASKED, suspected
 from funnel.core.value import Value
 
 S = TypeVar("S", bound=Spec)
@@ -22,7 +23,10 @@ SIGNS: Final = frozenset(
         *("apikey", "api_key", "api-key", "password", "passwd", "secret"),
     }
 )
-"""Parameters of a query, lower case, whose values let in whoever has them."""
+"""Parameters of a query or a fragment, lower case, whose values let in whoever has them."""
+ALL_SIGNS: Final = ("@", "?", "#")
+"""One of them is in each URL that has something to hide."""
+_NAME: Final = re.compile(r"([^=?#;/!]*)=")
 
 
 class Secrets(Value, kw_only=True):
@@ -41,16 +45,17 @@ def hidden(url: str) -> str:
 
     >>> hidden("ftp://me:secret@host/a"), hidden("https://h/a?x=1&Sig=abc"), hidden("s3://b/a?b@c")
     ('ftp://me@host/a', 'https://h/a?x=1&Sig=***', 's3://b/a?b@c')
+    >>> hidden("https://h/a#part"), hidden("https://h/a#access_token=abc")
+    ('https://h/a#part', 'https://h/a#access_token=***')
     """
-    if "@" not in url and "?" not in url:
+    if not _may_tell(url) or "://" not in url:
         return url
-    if "://" not in url:
-        return url
-    found = parted(url)
-    if not found.has_query:
+    found = suspected(url)
+    asked = ASKED.search(found.shown) if found.has_query else None
+    if not asked:
         return found.shown
-    shown, asked, query = found.shown.partition("?")
-    return f"{shown}{asked}{'&'.join(map(_unsigned, query.split('&')))}"
+    shown, pairs = found.shown[: asked.end()], found.shown[asked.end() :].split("&")
+    return f"{shown}{'&'.join(map(_unsigned, pairs))}"
 
 
 NOTHING: Final = Secrets()
@@ -59,7 +64,7 @@ NOTHING: Final = Secrets()
 def secrets_of(spec: Spec) -> Secrets:
     files: tuple[Input | Output, ...] = (*spec.inputs, *spec.outputs)
     together = "".join([one.url for one in files])
-    if "@" not in together and "?" not in together:
+    if not _may_tell(together):
         return NOTHING
     return Secrets(
         inputs=_telling(one.url for one in spec.inputs),
@@ -82,9 +87,21 @@ def whole(spec: S, secrets: Secrets) -> S:
     return replace(spec, inputs=inputs, outputs=outputs)
 
 
+def _may_tell(text: str) -> bool:
+    return any(one in text for one in ALL_SIGNS)
+
+
 def _unsigned(pair: str) -> str:
-    name, equals, _ = pair.partition("=")
-    return f"{name}{equals}{HIDDEN}" if equals and unquote(name).lower() in SIGNS else pair
+    """
+    Up to the first name of a secret; what seems to begin after its value may be a part of it.
+
+    >>> _unsigned("x=1#/access_token=abc;d"), _unsigned("x=sig")
+    ('x=1#/access_token=***', 'x=sig')
+    """
+    for found in _NAME.finditer(pair):
+        if unquote(found[1]).lower() in SIGNS:
+            return f"{pair[: found.end()]}{HIDDEN}"
+    return pair
 
 
 def _telling(urls: Iterable[str]) -> Urls:

@@ -13,10 +13,19 @@ SHORTEST: Final = 4
 WITH_QUERY: Final = frozenset({"http", "https"})
 WITHOUT_LOGIN: Final = frozenset({"swift"})
 """Schemes whose first part may have a colon in it."""
+WITH_LOGIN: Final = frozenset({"http", "https", "ftp", "ftps", "sftp"})
+USUAL_PORTS: Final = frozenset({"21", "22", "80", "443", "990", "8000", "8080", "8443", "9000"})
+"""No password is likely to begin with one of them and a slash."""
+HIGHEST_PORT: Final = 65_535
 _AUTHORITY: Final = re.compile(r"[^/]*")
 _AUTHORITY_BEFORE_QUERY: Final = re.compile(r"[^/?]*")
 _HOST: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(:[0-9]{1,5})?")
-_GIVEN: Final = re.compile(r"(?:(?<=basic )|(?<=bearer )|(?<=\?))\S+", re.IGNORECASE)
+_LOGIN: Final = re.compile(r"(?P<name>[^:/@.]*):(?P<port>[0-9]{1,5})/.*@", re.DOTALL)
+ASKED: Final = re.compile("[?#]")
+"""Where the address of a web page ends."""
+_GIVEN: Final = re.compile(
+    r"(?:(?<=basic )|(?<=bearer )|(?<=\?)|(?<=#)(?=[^\s=]+=))\S+", re.IGNORECASE
+)
 
 
 class Parts(NamedTuple):
@@ -50,9 +59,27 @@ def parted(url: str) -> Parts:
         return Parts(scheme, "", "", rest)
     ends = _AUTHORITY_BEFORE_QUERY if scheme.lower() in WITH_QUERY else _AUTHORITY
     authority = (ends.match(rest) or [""])[0]
-    is_host = _HOST.fullmatch(authority.rpartition("@")[2])
+    is_host = _is_host(authority.rpartition("@")[2])
     login, at, _ = (authority if is_host else rest).rpartition("@")
     return Parts(scheme, login, at, rest[len(login + at) :])
+
+
+def suspected(url: str) -> Parts:
+    """
+    As it may be shown: what could be a host and its port, or a user and half of a password, is
+    taken for these. A host with a dot in its name, and a port that many servers have, are no doubt.
+
+    >>> suspected("ftp://me:12/b@host/x").shown, suspected("ftp://me.org:12/b@host/x").shown
+    ('ftp://me@host/x', 'ftp://me.org:12/b@host/x')
+    """
+    found = parted(url)
+    if found.at or found.scheme.lower() not in WITH_LOGIN:
+        return found
+    page = ASKED.split(found.rest, maxsplit=1)[0] if found.has_query else found.rest
+    maybe = _LOGIN.match(page)
+    if not maybe or maybe["name"].lower() == "localhost" or maybe["port"] in USUAL_PORTS:
+        return found
+    return Parts(found.scheme, maybe[0][:-1], "@", found.rest[maybe.end() :])
 
 
 def objection(url: str) -> str:
@@ -74,17 +101,19 @@ def objection(url: str) -> str:
 @lru_cache(256)
 def redacted(url: str) -> str:
     """
-    The URL without what gives access: a password, or the query of a signed web address.
+    The URL without what gives access: a password, or the query or fragment of a web address.
 
     >>> redacted("ftp://me:secret@host/a"), redacted("https://h/a?Signature=x"), redacted("/a?b")
     ('ftp://me@host/a', 'https://h/a?…', '/a?b')
+    >>> redacted("https://h/a#token=x")
+    'https://h/a#…'
     """
     url = url.encode(errors="backslashreplace").decode()
     if "://" not in url:
         return url
-    found = parted(url)
-    shown, asked, _ = found.shown.partition("?") if found.has_query else (found.shown, "", "")
-    return f"{shown}?…" if asked else shown
+    found = suspected(url)
+    asked = ASKED.search(found.shown) if found.has_query else None
+    return f"{found.shown[: asked.end()]}…" if asked else found.shown
 
 
 def password_in(url: str) -> str:
@@ -94,14 +123,16 @@ def password_in(url: str) -> str:
 
 def secrets_in(url: str) -> Iterable[str]:
     """
-    What a text about the URL must not repeat: its password, and what its query says.
+    What a text about the URL must not repeat: its password, and what its query and fragment say.
 
-    >>> list(secrets_in("ftp://me:a%40b@host/x?sig=abcde&n=1"))
-    ['a%40b', 'a@b', 'abcde']
+    >>> list(secrets_in("ftp://me:a%40b@host/x?sig=abcde&n=1#token=fghij"))
+    ['a%40b', 'a@b', 'abcde', 'fghij']
     """
-    password, query = password_in(url), parted(url).rest.partition("?")[2]
+    found = suspected(url)
+    password, asked = found.login.partition(":")[2], ASKED.split(found.rest, maxsplit=1)[1:]
     yield from (password, unquote(password)) if password else ()
-    yield from (value for _, value in parse_qsl(query) if len(value) >= SHORTEST)
+    pairs = (pair for text in asked for one in text.split("#") for pair in parse_qsl(one))
+    yield from (value for _, value in pairs if len(value) >= SHORTEST)
 
 
 def silenced(text: str, secrets: Iterable[str] = ()) -> str:
@@ -114,3 +145,9 @@ def silenced(text: str, secrets: Iterable[str] = ()) -> str:
     for one in filter(None, secrets):
         text = text.replace(one, HIDDEN)
     return _GIVEN.sub(HIDDEN, text)
+
+
+def _is_host(text: str) -> bool:
+    """With or without a port."""
+    found = _HOST.fullmatch(text)
+    return bool(found and int((found[2] or ":0")[1:]) <= HIGHEST_PORT)
