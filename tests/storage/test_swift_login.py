@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 import pytest
@@ -12,7 +14,10 @@ from webapp import served
 
 from funnel.core.error import Denied, FunnelError, Invalid, Unavailable
 from funnel.core.secret import Secret
+from funnel.net.client import Client
+from funnel.net.clock import now
 from funnel.storage.swift import identity
+from funnel.storage.swift.account import AGAIN, NEARLY, Account
 from funnel.storage.swift.settings import SwiftSettings
 
 URL: Final = "swift://tests/a"
@@ -21,6 +26,11 @@ PATHS: Final = {1: "/auth/v1.0", 2: "/v2.0", 3: "/v3"}
 LOGINS: Final = {"/auth/v1.0", "/v2.0/tokens", "/v3/auth/tokens"}
 
 Answer: TypeAlias = Callable[["Cloud", web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Clock:
+    seconds: float = 0.0
 
 
 class Cloud:
@@ -260,3 +270,47 @@ async def test_a_token_that_says_to_have_expired_serves_for_a_while(cloud: Cloud
         for _ in range(3):
             await storage.stat(URL)
     assert cloud.logins == 1
+
+
+def lasting(hours: int) -> Answer:
+    return of_keystone(expires_at=(now() + timedelta(hours=hours)).isoformat())
+
+
+@pytest.fixture
+async def held(cloud: Cloud) -> AsyncGenerator[tuple[Clock, Account]]:
+    """A token that lasts for an hour, and no new one then."""
+    cloud.answers = [lasting(1), answered(401), answered(403), answered(500), answered(404), good]
+    async with Client() as client:
+        clock = Clock()
+        account = Account(client, by_version(cloud, 3), None, lambda: clock.seconds)
+        await account.current(URL)
+        yield clock, account
+
+
+async def test_a_token_serves_as_long_as_it_lasts_though_no_new_one_comes(
+    cloud: Cloud, held: tuple[Clock, Account], caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, account = held
+    clock.seconds = 3590.0 - NEARLY + AGAIN
+    for logins in range(2, 6):
+        for _ in range(3):
+            assert (await account.current(URL)).token.reveal() == "token-1"
+        assert cloud.logins == logins, "it is not asked for again at once"
+        clock.seconds += AGAIN
+    assert len(caplog.records) == 4
+    assert WORD not in caplog.text
+    assert (await account.current(URL)).token.reveal() == "token-6"
+
+
+async def test_a_token_that_has_ended_does_not_serve(held: tuple[Clock, Account]) -> None:
+    clock, account = held
+    clock.seconds = 3601.0
+    with pytest.raises(Denied, match=AWAY + "401"):
+        await account.current(URL)
+
+
+async def test_a_token_that_was_refused_does_not_serve(held: tuple[Clock, Account]) -> None:
+    _, account = held
+    account.forget(await account.current(URL))
+    with pytest.raises(Denied, match=AWAY + "401"):
+        await account.current(URL)

@@ -21,7 +21,8 @@ async def opened(settings: SwiftSettings) -> AsyncGenerator[SwiftStore]:
     settings = filled(settings, os.environ)
     tls = await asyncio.to_thread(_tls, settings.ca_file)
     async with Client() as client:
-        yield SwiftStore(Door(client, Account(client, settings, tls), tls), now)
+        account = Account(client, settings, tls, asyncio.get_running_loop().time)
+        yield SwiftStore(Door(client, account, tls), now)
 
 
 def _tls(file: str) -> ssl.SSLContext | None:
