@@ -43,6 +43,8 @@ class FileServerSuite(StorageSuite):
     plugin: str
     library: str
     modules: tuple[str, ...]
+    refusal = "is neither a file nor a directory"
+    """What is said of a pipe."""
     tells_times = True
     """Whether the server says how old a file is."""
 
@@ -67,6 +69,20 @@ class FileServerSuite(StorageSuite):
         (files / "a").write_bytes(b"x")
         with pytest.raises(NotFound, match="/a/"):
             await storage.stat(f"{base}/a/")
+
+    async def test_a_pipe_is_refused_at_once(
+        self, storage: Storage, base: str, files: Path, tmp_path: Path
+    ) -> None:
+        """Whoever opens it waits until somebody writes, and with some servers all wait."""
+        os.mkfifo(files / "pipe", 0o644)
+        (files / "link").symlink_to("pipe")
+        for name in ("pipe", "link"):
+            async with asyncio.timeout(5):
+                with pytest.raises(FunnelError, match=rf"{base}/{name}.*{self.refusal}"):
+                    await storage.get(f"{base}/{name}", tmp_path / "to")
+        assert not (tmp_path / "to").exists()
+        await storage.put(BytesIO(b"x"), f"{base}/a")
+        await storage.get(f"{base}/a", tmp_path / "to")
 
     async def test_an_upload_that_breaks_off_is_done_again_and_leaves_nothing(
         self, far: tuple[Storage, str], line: Proxy, files: Path

@@ -104,6 +104,7 @@ class TestFTP(FileServerSuite):
 class TestOldServer(TestFTP):
     """It lists as `ls` does, and its files are where it says in no case."""
 
+    refusal = "Not a directory"
     tells_times = False
 
     @pytest.fixture

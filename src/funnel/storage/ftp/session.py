@@ -47,6 +47,8 @@ class FTPSession:
             found = next(filter(None, (of_facts(one.strip()) for one in answer[1:-1])), None)
             if found and found.size == UNKNOWN and not found.is_directory:
                 found = await self._measured(path)
+            if found and await self._is_odd(path, found):
+                found = None
         if found is None:
             raise Invalid(f"{at.url} is neither a file nor a directory")
         return found
@@ -125,6 +127,13 @@ class FTPSession:
         code, when = await self._control.ask(f"MDTM {path}", "213", "5xx")
         modified = moment(when[-1].strip()) if code == "213" else None
         return Entry(name=path, size=int(size[-1]), modified=modified)
+
+    async def _is_odd(self, path: str, found: Entry) -> bool:
+        """Some servers say of a pipe that it is an empty file, and wait when they read it."""
+        if found.is_directory or found.size:
+            return False
+        code, _ = await self._control.ask(f"SIZE {path}", "213", "5xx")
+        return code == "550"
 
     async def _listed(self, at: Address, *, by_facts: bool) -> bytes:
         found = bytearray()

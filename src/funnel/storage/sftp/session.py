@@ -115,6 +115,8 @@ class SFTPSession:
 
     @asynccontextmanager
     async def read(self, at: Address, start: int, end: int | None) -> AsyncGenerator[Reading]:
+        # A server that opens a pipe waits for who writes into it.
+        await self.stat(at)
         async with told(at.url, "open it", self._seconds):
             file = await self._files.open(_path(at), "rb", encoding=None, block_size=0)
         async with _closing(file, at):
