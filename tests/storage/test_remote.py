@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Generator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -29,11 +29,23 @@ from funnel.service.budget import Budget
 from funnel.storage import download
 from funnel.storage.landing import Corrupt
 from funnel.storage.patience import Changed
+from funnel.storage.share import Unlimited
 
 CUT = Step(cut=3 * PIECE, error=Unavailable("cut"))
 SHORT = Step(cut=3 * PIECE)
 SLOW = Step(trickle=0.01)
 NEW = BODY[::-1]
+
+
+class Greedy(Unlimited):
+    """Says how much each has wanted to hold."""
+
+    def __init__(self) -> None:
+        self.held = list[int]()
+
+    def place(self, memory: int) -> AbstractAsyncContextManager[None]:
+        self.held.append(memory)
+        return super().place(memory)
 
 
 @pytest.fixture
@@ -266,6 +278,16 @@ async def test_of_a_directory_each_file_has_its_own_tries(scene: Scene, tmp_path
     scene.store.steps = [no_file, GOOD, GOOD, *[AWAY] * 8, *[CUT] * 8]
     await scene.storage.get("script://a/d", to)
     assert content_of(to) == files
+
+
+async def test_what_is_known_to_be_small_holds_no_more_than_it_is(
+    scene: Scene, tmp_path: Path
+) -> None:
+    files = {"script://a/d/one": b"1234", "script://a/d/two": bytes(8 << 20), URL: b"12"}
+    scene.store.files, share = files, Greedy()
+    await scene.storage.get("script://a/d/", tmp_path / "other", share)
+    await scene.storage.get(URL, tmp_path / "single", share)
+    assert share.held == [4, download.BUFFER, download.BUFFER]
 
 
 async def test_looking_and_listing_are_tried_again(scene: Scene) -> None:

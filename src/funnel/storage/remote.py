@@ -15,7 +15,7 @@ from funnel.storage.content import PART, FileContent
 from funnel.storage.download import BUFFER, Download
 from funnel.storage.landing import Corrupt
 from funnel.storage.patience import Changed, Patience, Watch
-from funnel.storage.share import Unlimited
+from funnel.storage.share import ForFile, Unlimited
 from funnel.storage.writing import Writing
 from funnel.together import grouped
 
@@ -23,7 +23,7 @@ MOST: Final = 1_000_000
 """Objects below one directory."""
 MORE_PARTS: Final = 3
 """Of a large upload, beside the first one."""
-ABREAST: Final = 8
+ABREAST: Final = 32
 """Files of one directory on their way at once."""
 BEGINNINGS: Final = 3
 """Times that a download is begun anew, since the object has changed or what came is wrong."""
@@ -177,7 +177,8 @@ class RemoteStorage:
 
         async def work() -> None:
             for one in waiting:
-                await self._get_file(one.url, to.joinpath(*one.below()), share)
+                sized = ForFile(share, one.size_bytes)
+                await self._get_file(one.url, to.joinpath(*one.below()), sized)
 
         async with grouped() as group:
             for _ in range(ABREAST):
