@@ -15,11 +15,12 @@ import msgspec
 
 from bench.pattern import Cell, Pattern, pattern
 from bench.task import TASK
-from funnel.core.event import Created
+from funnel.core.event import Accepted, Created
 from funnel.core.task import Spec, TaskId
 from funnel.database.opening import connect
 from funnel.database.sqlite import PLUGIN, Settings
 from funnel.plugins import Host
+from funnel.service.submit import FIRST
 from funnel.testing.build import EPOCH
 
 
@@ -55,8 +56,10 @@ def _rows(one: Pattern, numbers: range) -> Mapping[str, Sequence[Sequence[Cell]]
 
 
 async def _make_one(path: Path) -> None:
-    """A database with one new task, as the product writes it."""
+    """A database with one new task, as the product writes it for a backend that promises."""
     host = Host(now=lambda: EPOCH, deployment="bench")
     async with PLUGIN.make(Settings(path=str(path)), host) as database:
         spec = msgspec.convert(TASK, Spec)
-        await database.create(Created(TaskId("a" * 20), EPOCH, spec, "", "noop"))
+        task_id = TaskId("a" * 20)
+        accepted = Accepted(task_id, EPOCH, f"{task_id}-{FIRST}")
+        await database.create(Created(task_id, EPOCH, spec, "", "noop"), notes=(accepted,))
