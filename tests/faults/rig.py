@@ -164,6 +164,25 @@ class Rig:
         """All tasks, as far as the server answers at all."""
         return set(self.states_now().values()) <= set(FINAL)
 
+    def cancel_endless(self) -> None:
+        """Those of servers before, too, which may have died before they were told."""
+        for name in self._endless():
+            if name not in self.ids:
+                self.create(self.asked[name])
+            self.cancel(name)
+
+    def _endless(self) -> Sequence[str]:
+        told = {one.name for one in self.calls if one.what == "cancel" and one.heard is Heard.OK}
+        return [name for name, one in self.asked.items() if one.endless and name not in told]
+
+    def come_to_an_end(self) -> None:
+        """Wait until the server is dead, or all tasks are over; who waits in vain is told more."""
+        try:
+            until(lambda: self.is_dead() or self.all_over())
+        except TimeoutError as error:
+            error.add_note(f"{self.states_now()}\n{(self.home / 'server.log').read_text()[-8000:]}")
+            raise
+
     def heal(self) -> None:
         """Let a server without faults bring everything to its end, and stop it."""
         if self.pid:
@@ -173,8 +192,7 @@ class Rig:
         for name, asked in self.asked.items():
             if name not in self.ids:
                 self.create(asked)
-            if asked.endless:
-                self.cancel(name)
+        self.cancel_endless()
         until(self.all_over)
         until(lambda: not containers(self.deployment))
         until(lambda: not any((self.home / "work").iterdir()))

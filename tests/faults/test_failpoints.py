@@ -43,11 +43,11 @@ def live(rig: Rig, task: str) -> None:
         if any(rig.create(one) is not Heard.OK for one in asked):
             return
         until(lambda: rig.is_dead() or rig.has_begun(f"{task}-canceled"))
-        rig.cancel(f"{task}-canceled")
+        rig.cancel_endless()
         rig.states()
         rig.get(task)
         rig.counts()
-        until(lambda: rig.is_dead() or rig.all_over())
+        rig.come_to_an_end()
 
 
 @pytest.fixture(scope="module")
