@@ -120,18 +120,6 @@ def test_long_lists_are_one_document(call: Call, tmp_path: Path) -> None:
     assert call("storage", "list", f"file://{tmp_path}/none").json == []
 
 
-def test_the_first_failure_stops_the_rest_and_is_told(call: Call, tmp_path: Path) -> None:
-    (tmp_path / "from").mkdir()
-    for name in "abc":
-        (tmp_path / "from" / name).write_text(name)
-    (tmp_path / "to/b").mkdir(parents=True)
-    answer = call("storage", "put", "from", f"file://{tmp_path}/to", "--parallel", "1")
-    assert answer.code == 1
-    assert [one["URL"] for one in answer.documents] == [f"file://{tmp_path}/to/a"]
-    assert f"file://{tmp_path}/to/b: there is a directory" in answer.err
-    assert sorted(one.name for one in (tmp_path / "to").iterdir()) == ["a", "b"]
-
-
 def test_a_name_that_is_no_text_is_refused(call: Call, tmp_path: Path) -> None:
     (tmp_path / "from").mkdir()
     Path(os.fsdecode(bytes(tmp_path / "from") + b"/\xff")).touch()

@@ -51,3 +51,9 @@ def test_empty_files_count_by_their_number() -> None:
     progress = Progress(2, 0, Clock())
     progress.file_done()
     assert progress.line().startswith(f"[{'=' * 10:20}]  50%  1 of 2 files")
+
+
+def test_failures_are_counted() -> None:
+    progress = Progress(2, -1, Clock())
+    progress.file_failed()
+    assert progress.line().startswith("0 of 2 files, 1 failed  ")

@@ -10,12 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from funnel.core.error import Denied, Exists, Invalid, NotFound, Unavailable
+from funnel.core.error import Denied, Exists, Invalid, NoSpace, NotFound, Unavailable
 from funnel.core.value import Value
 from funnel.plugins import Host, Plugin
 from funnel.ports import Object, Share
 from funnel.safepath import copy, opened, refuse_special, whole_file
 from funnel.storage.ahead import Small
+from funnel.storage.landing import FULL
 from funnel.storage.threads import until_stopped
 
 SCHEME: Final = "file://"
@@ -227,7 +228,10 @@ def _told(url: str) -> Generator[None]:
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise Invalid(f"{url} cannot be used: {error.strerror}") from error
     except OSError as error:
-        raise Unavailable(f"{url} cannot be used: {error.strerror}") from error
+        what = f"{url} cannot be used: {error.strerror}"
+        if error.errno in FULL:
+            raise NoSpace(f"{what}; free some space on that disk") from error
+        raise Unavailable(what) from error
 
 
 def _mode(source: IO[bytes]) -> int:

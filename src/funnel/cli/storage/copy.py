@@ -32,7 +32,11 @@ def copy(source: str, url: str, *, overwrite: bool, **how: Any) -> None:
 
     async def jobs(storage: Storage) -> Sequence[Job]:
         return [
-            Job(one.size_bytes, partial(_copy, storage, one.url, to, overwrite=overwrite))
+            Job(
+                one.size_bytes,
+                (one.url, to),
+                partial(_copy, storage, one.url, to, overwrite=overwrite),
+            )
             for one, to in await _files(storage, source, url)
         ]
 

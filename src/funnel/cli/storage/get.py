@@ -42,4 +42,4 @@ async def _jobs(storage: Storage, url: str, path: Path) -> Sequence[Job]:
 
 
 def _job(storage: Storage, one: Object, to: Path) -> Job:
-    return Job(one.size_bytes, lambda share: storage.get(one.url, to, share))
+    return Job(one.size_bytes, (one.url,), lambda share: storage.get(one.url, to, share))

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
@@ -12,8 +13,10 @@ import click
 from funnel.cli.screen import Screen
 from funnel.cli.storage.opened import with_storage
 from funnel.cli.storage.progress import Progress
-from funnel.cli.storage.shown import output_option, print_one
+from funnel.cli.storage.report import Report, Stopped
+from funnel.cli.storage.shown import output_option
 from funnel.cli.words import config_option
+from funnel.core.error import FunnelError
 from funnel.ports import Object, Share, Storage
 from funnel.service.budget import Budget
 from funnel.together import abreast, alongside
@@ -27,9 +30,10 @@ EVERY: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file of so many bytes, -1 where nobody knows."""
+    """One file of so many bytes, -1 where nobody knows, to or from these URLs."""
 
     size: int
+    urls: Sequence[str]
     move: Callable[[Share], Awaitable[Object]]
 
 
@@ -74,7 +78,11 @@ def overwrite_option(command: F) -> F:
 
 
 def move_all(jobs: Jobs, how: How) -> None:
-    """Print each file in the order of the jobs; the first to fail stops the rest."""
+    """
+    Print each file in the order of the jobs; of several, one that fails does not stop the others.
+
+    Raises `FunnelError` in the end where any has failed.
+    """
     with_storage(how.config, lambda storage: _move_all(storage, jobs, how))
 
 
@@ -83,38 +91,32 @@ async def _move_all(storage: Storage, jobs: Jobs, how: How) -> None:
     known = all(one.size >= 0 for one in some)
     progress = Progress(len(some), sum(one.size for one in some) if known else -1)
     share = Budget(connections=how.parallel).share(progress.moved)
-    printed = _InOrder(Screen(sys.stdout, sys.stderr), how.output)
+    screen = Screen(sys.stdout, sys.stderr)
+    report = Report(screen, how.output, len(some))
 
     async def work(numbered: tuple[int, Job]) -> None:
         number, job = numbered
-        printed.take(number, await job.move(share))
-        progress.file_done()
+        try:
+            found = await job.move(share)
+        except (FunnelError, OSError) as error:
+            if len(some) == 1:
+                raise
+            progress.file_failed()
+            report.failed(number, job.urls, error)
+        else:
+            progress.file_done()
+            report.done(number, found)
 
     try:
-        async with alongside(_shown(progress, printed.screen, how)):
-            await abreast(work, enumerate(some), min(how.parallel, len(some)))
+        with suppress(Stopped):
+            async with alongside(_shown(progress, screen, how)):
+                await abreast(work, enumerate(some), min(how.parallel, len(some)))
+        report.end()
     finally:
-        printed.screen.end()
+        screen.end()
 
 
 async def _shown(progress: Progress, screen: Screen, how: How) -> None:
     while not how.quiet:
         screen.below(progress.line())
         await asyncio.sleep(EVERY)
-
-
-class _InOrder:
-    """Prints files by their numbers, as far as they have come."""
-
-    def __init__(self, screen: Screen, form: str) -> None:
-        self.screen = screen
-        self._form = form
-        self._next = 0
-        self._waiting: dict[int, Object] = {}
-
-    def take(self, number: int, found: Object) -> None:
-        self._waiting[number] = found
-        while self._next in self._waiting:
-            self.screen.below("")
-            print_one(self._waiting.pop(self._next), self._form)
-            self._next += 1

@@ -21,6 +21,7 @@ class Progress:
         self._clock = clock
         self._moved = 0
         self._done = 0
+        self._failed = 0
         self._marks = deque([(clock(), 0)])
 
     def moved(self, count: int) -> None:
@@ -29,10 +30,14 @@ class Progress:
     def file_done(self) -> None:
         self._done += 1
 
+    def file_failed(self) -> None:
+        self._failed += 1
+
     def line(self) -> str:
         """To be asked every now and then."""
         rate = self._rate()
-        files = f"{self._done} of {self._files} files"
+        failed = f", {self._failed} failed" if self._failed else ""
+        files = f"{self._done} of {self._files} files{failed}"
         if self._total < 0:
             return f"{files}  {size(self._moved)}  {size(round(rate))}/s"
         # What is sent a second time, after a failure, counts twice.

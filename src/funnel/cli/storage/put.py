@@ -33,7 +33,7 @@ def put(path: Path, url: str, *, overwrite: bool, **how: Any) -> None:
         files = [(_size(one), one, to) for one, to in _files(path, url)]
         ahead = Ahead([one for size, one, _ in files if 0 <= size <= SMALL])
         return [
-            Job(size, partial(put_file, storage, one, to, ahead=ahead, overwrite=overwrite))
+            Job(size, (to,), partial(put_file, storage, one, to, ahead=ahead, overwrite=overwrite))
             for size, one, to in files
         ]
 
