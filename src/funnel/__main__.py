@@ -1,5 +1,22 @@
-"""`python -m funnel` is the same as `funnel`."""
+"""`funnel`, which is the same as `python -m funnel`."""
 
-from funnel.cli import main
+import sys
+from importlib import import_module
 
-main()
+
+def main() -> None:
+    """
+    Run a command and exit.
+
+    The rest is loaded here, since whoever presses Ctrl-C at once shall see no more of it than
+    later: `funnel.cli` ends with the same status and an empty line.
+    """
+    try:
+        import_module("funnel.cli").main()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -18,6 +18,19 @@ ROOT = Path(__file__).parents[2]
 UNNEEDED = ("aiohttp", "configparser", "difflib", "email", "html", "xml.etree", "yaml", "yarl")
 HEAVY = ("aiohttp", "httpx", "httptools", "uvloop", "asyncio", "yaml", "aiodocker")
 
+INTERRUPTED = """
+import signal
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == {!r}:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+"""
+"""Ctrl-C when a module is loaded."""
+
 
 def test_help_loads_nothing_heavy() -> None:
     script = (
@@ -47,6 +60,24 @@ def test_a_list_of_files_loads_nothing_that_it_does_not_need(tmp_path: Path) -> 
         env=environ,
     )
     assert done.stderr == "[] 0\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["typing", "click", "funnel.cli.lazy", "funnel.cli.storage.list", "uvloop"]
+)
+def test_an_interrupt_while_things_are_loaded_ends_it_without_a_word(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED.format(name))
+    environ = {name: one for name, one in os.environ.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "funnel", "storage", "list", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\n")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
