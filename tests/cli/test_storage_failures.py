@@ -1,5 +1,6 @@
-"""Of many files some fail."""
+"""Of many files some fail, or a store is not there at all."""
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,10 @@ def in_the_way(folder: Path, names: Sequence[str]) -> None:
     """No file can have these names there."""
     for name in names:
         (folder / name).mkdir(parents=True)
+
+
+def nowhere(*_: object) -> None:
+    """As of a store that is not on this machine."""
 
 
 def names_of(answer: Answer) -> Sequence[str]:
@@ -129,7 +134,7 @@ def test_a_full_disk_for_what_is_on_its_way_ends_all_too(
     made(tmp_path / "from", "ab")
     with small_disk(tmp_path / "temporary", 1) as disk:
         monkeypatch.setattr("tempfile.tempdir", str(disk))
-        monkeypatch.setattr("funnel.storage.router.Router.in_place", lambda *_: None)
+        monkeypatch.setattr("funnel.storage.router.Router.in_place", nowhere)
         fill(disk)
         words = ("copy", f"file://{tmp_path}/from", f"file://{tmp_path}/to")
         answer = call("storage", *words, *ONE_AT_A_TIME)
@@ -137,3 +142,23 @@ def test_a_full_disk_for_what_is_on_its_way_ends_all_too(
     assert answer.err.splitlines()[-1] == (
         "Error: 1 of 2 files failed (there is no space), 1 left undone"
     )
+
+
+@pytest.mark.parametrize("words", [("list",), ("put", "from"), ("put", "from/a")])
+def test_who_mistypes_a_port_is_told_soon(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: Sequence[str]
+) -> None:
+    monkeypatch.setattr("funnel.storage.patience.SOON", 1.0)
+    made(tmp_path / "from", "ab")
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        place = "{}:{}".format(*nobody_listens.getsockname())
+        (tmp_path / "f.yaml").write_text(f"GenericS3: [{{Endpoint: 'http://{place}'}}]\n")
+        answer = call("storage", "-c", "f.yaml", *words, f"s3://{place}/b/")
+    told, *errors = answer.err.splitlines()
+    assert told.startswith(f"s3://{place}/b/")
+    assert "failed: connection refused: " in told
+    assert told.endswith("; trying again for 1 s at most")
+    assert all(one.startswith("Error: ") for one in errors)
+    assert errors[0].endswith(", the last")
+    assert (answer.code, answer.out) == (1, "")

@@ -4,6 +4,7 @@ import re
 import sys
 from typing import Final, TextIO
 
+from funnel.cli import output
 from funnel.client.tail import Piece
 from funnel.core.container import Stream
 
@@ -49,6 +50,12 @@ class Screen:
         to.write(harmless(piece.text) if to.isatty() else piece.text)
         to.flush()
         self._unfinished = not piece.text.endswith("\n")
+
+    def say(self, text: str) -> None:
+        """A line of our own, to `err`."""
+        self.below("")
+        self._err.write(f"{output.harmless(text)}\n")
+        self._err.flush()
 
     def below(self, text: str) -> None:
         """Say how far things are; with no text, take the line away."""

@@ -1,6 +1,9 @@
 """How often and how long a store is asked."""
 
 import asyncio
+import errno
+import socket
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -19,6 +22,11 @@ OFTEN: Final = 100
 """Times in a stall that its end is put off."""
 LONGEST_WAIT: Final = 300.0
 """Seconds that a store may ask us to wait."""
+SOON: Final = 10.0
+"""Seconds that a person waits for who has never answered: a port may be mistyped."""
+SELDOM: Final = 5.0
+"""Seconds between what a person is told."""
+NOBODY: Final = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
 class Changed(Unavailable):
@@ -94,6 +102,60 @@ def unwatched() -> Generator[None]:
             watch.reset()
 
 
+class Onlooker:
+    """
+    A person who waits for what is done below, and is told why it takes so long.
+
+    As long as no store has answered at all, they wait for `SOON` only; a task, which nobody looks
+    at, rides out the restart of a store. `clock` is in seconds.
+    """
+
+    def __init__(
+        self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._tell = tell
+        self._clock = clock
+        self._is_answered = False
+        self._until = 0.0
+        self._next = 0.0
+
+    def answered(self) -> None:
+        self._is_answered = True
+
+    def waits(self, error: Unavailable, pause: float) -> bool:
+        """Whether they do, for the try after the pause."""
+        now = self._clock()
+        self._is_answered = self._is_answered or not _is_nobody(error)
+        self._until = self._until or now + SOON
+        if not self._is_answered and now + pause > self._until:
+            return False
+        if now >= self._next:
+            self._next = now + SELDOM
+            limit = "" if self._is_answered else f" for {self._until - now:.0f} s at most"
+            self._tell(f"{error}; trying again{limit}")
+        return True
+
+    @contextmanager
+    def looking_on(self) -> Generator[None]:
+        before = _ONLOOKER.set(self)
+        try:
+            yield
+        finally:
+            _ONLOOKER.reset(before)
+
+
+_ONLOOKER: Final[ContextVar[Onlooker | None]] = ContextVar("onlooker", default=None)
+
+
+def _is_nobody(error: BaseException | None) -> bool:
+    """Whether nobody is there who could answer."""
+    while error:
+        if isinstance(error, socket.gaierror) or getattr(error, "errno", None) in NOBODY:
+            return True
+        error = error.__cause__
+    return False
+
+
 class Patience(Value):
     """
     `tries` before a failure is one, counted anew whenever `worth` bytes have come since.
@@ -112,9 +174,10 @@ class Patience(Value):
         """Try until it is done: again after `Unavailable`, which is raised after the last try."""
         failures, before = 0, progress()
         pauses = delays(first=self.first, most=self.longest)
+        onlooker = _ONLOOKER.get()
         while True:
             try:
-                return await deed()
+                done = await deed()
             except Changed:
                 raise
             except Unavailable as error:
@@ -122,7 +185,13 @@ class Patience(Value):
                     failures, before = 0, progress()
                     pauses = delays(first=self.first, most=self.longest)
                 failures += 1
-                if failures >= self.tries:
-                    raise Unavailable(f"{error}; that was try {failures}, the last") from error
                 asked = min(error.retry_after, LONGEST_WAIT)
-            await asyncio.sleep(max(asked, jittered(next(pauses), chance())))
+                pause = max(asked, jittered(next(pauses), chance()))
+                is_last = failures >= self.tries
+                if is_last or (onlooker and not onlooker.waits(error, pause)):
+                    raise Unavailable(f"{error}; that was try {failures}, the last") from error
+            else:
+                if onlooker:
+                    onlooker.answered()
+                return done
+            await asyncio.sleep(pause)

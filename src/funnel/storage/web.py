@@ -244,6 +244,9 @@ def _may_pass(status: int) -> bool:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        # As what connects says it, nobody would find it in a search.
+        return f"connection refused: {error.strerror}"
     return str(error) or type(error).__name__
 
 

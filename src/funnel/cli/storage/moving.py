@@ -83,15 +83,15 @@ def move_all(jobs: Jobs, how: How) -> None:
 
     Raises `FunnelError` in the end where any has failed.
     """
-    with_storage(how.config, lambda storage: _move_all(storage, jobs, how))
+    screen = Screen(sys.stdout, sys.stderr)
+    with_storage(how.config, lambda storage: _move_all(storage, jobs, how, screen), screen.say)
 
 
-async def _move_all(storage: Storage, jobs: Jobs, how: How) -> None:
+async def _move_all(storage: Storage, jobs: Jobs, how: How, screen: Screen) -> None:
     some = await jobs(storage)
     known = all(one.size >= 0 for one in some)
     progress = Progress(len(some), sum(one.size for one in some) if known else -1)
     share = Budget(connections=how.parallel).share(progress.moved)
-    screen = Screen(sys.stdout, sys.stderr)
     report = Report(screen, how.output, len(some))
 
     async def work(numbered: tuple[int, Job]) -> None:

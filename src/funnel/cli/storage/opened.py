@@ -9,10 +9,12 @@ from typing import Final, TypeVar
 import click
 import uvloop
 
+from funnel.cli.output import harmless
 from funnel.cli.settings import loaded
 from funnel.config import Config
 from funnel.net.clock import now
 from funnel.plugins import Host
+from funnel.storage.patience import Onlooker
 from funnel.storage.router import Router, opened
 
 T = TypeVar("T")
@@ -21,16 +23,28 @@ SIGNALLED: Final = 128
 """Added to the number of a signal, as a shell does."""
 
 
-def with_storage(config: Path | None, deed: Callable[[Router], Awaitable[T]]) -> T:
+def _tell(text: str) -> None:
+    click.echo(harmless(text), err=True)
+
+
+def with_storage(
+    config: Path | None,
+    deed: Callable[[Router], Awaitable[T]],
+    tell: Callable[[str], None] = _tell,
+) -> T:
     """
     What `deed` returns, given the storages of the settings; those before the command count.
 
-    Ctrl-C and SIGTERM cancel it, so that nothing half done is left.
+    Told is why it takes long, where a store does not answer. Ctrl-C and SIGTERM cancel it, so that
+    nothing half done is left.
     """
     ctx = click.get_current_context(silent=True)
     settings = loaded(config or (ctx.obj if ctx else None), kinds=("storage",))
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with (
+            Onlooker(tell).looking_on(),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             return runner.run(_with_storage(settings, deed))
     except asyncio.CancelledError:
         raise click.exceptions.Exit(SIGNALLED + signal.SIGTERM) from None

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-import click
-
 from funnel.cli.failure import told
-from funnel.cli.output import harmless
 from funnel.cli.screen import Screen
 from funnel.cli.storage.shown import print_one
 from funnel.core.error import Exists, FunnelError, NoSpace
@@ -51,8 +48,7 @@ class Report:
         # That a name is taken is a matter of this one alone.
         self._in_a_row = 0 if isinstance(error, Exists) else self._in_a_row + 1
         self._take(number, None)
-        self._screen.below("")
-        click.echo(f"Error: {harmless(_named(urls, told(error)))}", err=True)
+        self._screen.say(f"Error: {_named(urls, told(error))}")
         if isinstance(error, NoSpace) or (isinstance(error, OSError) and error.errno in FULL):
             self._why = "there is no space"
         elif self._in_a_row >= ENOUGH:
