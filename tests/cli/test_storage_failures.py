@@ -98,6 +98,16 @@ def test_twenty_in_a_row_are_enough(call: Call, tmp_path: Path) -> None:
     assert summary == "Error: 20 of 30 files failed (20 in a row), 8 left undone"
 
 
+def test_what_was_on_its_way_with_the_last_one_is_not_told(call: Call, tmp_path: Path) -> None:
+    names = numbered(40)
+    made(tmp_path / "from", names)
+    in_the_way(tmp_path / "to", names)
+    answer = call("storage", "put", "from", f"file://{tmp_path}/to", "--parallel", "40")
+    *told, summary = answer.err.splitlines()
+    assert len(told) == 20
+    assert summary == "Error: 20 of 40 files failed (20 in a row), 20 left undone"
+
+
 def test_any_number_may_fail_between_others_that_do_not(call: Call, tmp_path: Path) -> None:
     names = numbered(60)
     made(tmp_path / "from", names)

@@ -44,6 +44,9 @@ class Report:
 
     def failed(self, number: int, urls: Sequence[str], error: FunnelError | OSError) -> None:
         """Of a file that is at one of these URLs in the end. Raises `Stopped`."""
+        if self._why:
+            # It was on its way with the last one: undone, as those that are broken off now.
+            raise Stopped
         self._failed += 1
         # That a name is taken is a matter of this one alone.
         self._in_a_row = 0 if isinstance(error, Exists) else self._in_a_row + 1
