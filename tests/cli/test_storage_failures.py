@@ -87,25 +87,25 @@ def test_one_alone_is_told_in_one_line(call: Call, tmp_path: Path) -> None:
         assert "there is a directory" in answer.err
 
 
-def test_twenty_in_a_row_are_enough(call: Call, tmp_path: Path) -> None:
-    names = numbered(30)
+def test_forty_in_a_row_are_enough(call: Call, tmp_path: Path) -> None:
+    names = numbered(50)
     made(tmp_path / "from", names)
     in_the_way(tmp_path / "to", names[2:])
     answer = call("storage", "put", "from", f"file://{tmp_path}/to", *ONE_AT_A_TIME)
     assert (answer.code, names_of(answer)) == (1, names[:2])
     *told, summary = answer.err.splitlines()
-    assert len(told) == 20
-    assert summary == "Error: 20 of 30 files failed (20 in a row), 8 left undone"
+    assert len(told) == 40
+    assert summary == "Error: 40 of 50 files failed (40 in a row), 8 left undone"
 
 
 def test_what_was_on_its_way_with_the_last_one_is_not_told(call: Call, tmp_path: Path) -> None:
-    names = numbered(40)
+    names = numbered(60)
     made(tmp_path / "from", names)
     in_the_way(tmp_path / "to", names)
-    answer = call("storage", "put", "from", f"file://{tmp_path}/to", "--parallel", "40")
+    answer = call("storage", "put", "from", f"file://{tmp_path}/to", "--parallel", "60")
     *told, summary = answer.err.splitlines()
-    assert len(told) == 20
-    assert summary == "Error: 20 of 40 files failed (20 in a row), 20 left undone"
+    assert len(told) == 40
+    assert summary == "Error: 40 of 60 files failed (40 in a row), 20 left undone"
 
 
 def test_any_number_may_fail_between_others_that_do_not(call: Call, tmp_path: Path) -> None:
@@ -118,12 +118,12 @@ def test_any_number_may_fail_between_others_that_do_not(call: Call, tmp_path: Pa
 
 
 def test_any_number_of_names_may_be_taken(call: Call, tmp_path: Path) -> None:
-    names = numbered(30)
+    names = numbered(60)
     made(tmp_path / "from", names)
-    made(tmp_path / "to", names[:25])
+    made(tmp_path / "to", names[:50])
     answer = call("storage", "put", "from", f"file://{tmp_path}/to", "--no-overwrite")
-    assert names_of(answer) == names[25:]
-    assert answer.err.splitlines()[-1] == "Error: 25 of 30 files failed"
+    assert names_of(answer) == names[50:]
+    assert answer.err.splitlines()[-1] == "Error: 50 of 60 files failed"
 
 
 def test_a_full_disk_ends_all(call: Call, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 import asyncio
 from collections import deque
 from functools import partial
+from threading import current_thread
 from time import sleep
 
 import pytest
 
 from funnel.storage import threads
-from funnel.storage.threads import briefly
+from funnel.storage.threads import briefly, spare_threads
 
 
 class Taken(deque[object]):
@@ -35,3 +36,16 @@ async def test_what_brief_work_fails_with_is_raised_by_the_call_of_it() -> None:
         return_exceptions=True,
     )
     assert [type(found) for found in failed] == [type(None), OSError] * 5
+
+
+async def test_a_loop_that_spares_threads_does_itself_what_is_quick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "PAUSE", 0.2)
+    assert await briefly(current_thread) is not current_thread()
+    spare_threads()
+    assert await briefly(current_thread) is current_thread()
+    await briefly(lambda: sleep(2 * threads.QUICK))
+    assert await briefly(current_thread) is not current_thread()
+    await asyncio.sleep(0.3)
+    assert await briefly(current_thread) is current_thread()

@@ -1,8 +1,10 @@
 """Work on files, which blocks, in threads."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from threading import Event
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,6 +17,10 @@ LANES: Final = 4
 """Threads that do what is brief."""
 SLOW: Final = 0.02
 """Seconds that something brief waits until another thread helps."""
+QUICK: Final = 0.005
+"""Seconds that something brief may keep a loop which has nothing else to do."""
+PAUSE: Final = 1.0
+"""Seconds until such a loop, which something has kept for longer, does things itself again."""
 
 
 async def to_the_end(work: Callable[[], T], stop: Callable[[], object] = lambda: None) -> T:
@@ -51,9 +57,9 @@ async def briefly(work: Callable[[], T]) -> T:
     wait for the interpreter in turns.
     """
     loop = asyncio.get_running_loop()
-    lanes = _LANES.get(loop)
-    if lanes is None:
-        lanes = _LANES[loop] = _Lanes(loop)
+    lanes = _lanes_of(loop)
+    if lanes.are_spared():
+        return lanes.do_here(work)
     job = _Job(work)
     lanes.add(job)
     cancelled: asyncio.CancelledError | None = None
@@ -66,6 +72,16 @@ async def briefly(work: Callable[[], T]) -> T:
     if cancelled:
         raise cancelled
     return job.result()
+
+
+def spare_threads() -> None:
+    """
+    From now on the running loop does what is brief itself, while that is quick.
+
+    For one that does nothing but move files, so that nobody else is kept waiting: a thread has to
+    win the interpreter back after each system call, which takes longer than the calls.
+    """
+    _lanes_of(asyncio.get_running_loop()).spared_from = 0.0
 
 
 class _Job(Generic[T]):
@@ -106,8 +122,22 @@ class _Lanes:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._threads = 0
+        self.spared_from = inf
+        """When the loop begins to do things itself."""
         self._waiting = deque[tuple[_Job[Any], float]]()
         self._done = deque[_Job[Any]]()
+
+    def are_spared(self) -> bool:
+        return self.spared_from <= time.monotonic()
+
+    def do_here(self, work: Callable[[], T]) -> T:
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            ended = time.monotonic()
+            if ended - began > QUICK:
+                self.spared_from = ended + PAUSE
 
     def add(self, job: "_Job[Any]") -> None:
         self._waiting.append((job, self._loop.time()))
@@ -144,6 +174,13 @@ class _Lanes:
     def _deliver(self) -> None:
         while self._done:
             self._done.popleft().heard()
+
+
+def _lanes_of(loop: asyncio.AbstractEventLoop) -> _Lanes:
+    lanes = _LANES.get(loop)
+    if lanes is None:
+        lanes = _LANES[loop] = _Lanes(loop)
+    return lanes
 
 
 _LANES: Final = WeakKeyDictionary[asyncio.AbstractEventLoop, _Lanes]()

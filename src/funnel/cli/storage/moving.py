@@ -19,11 +19,12 @@ from funnel.cli.words import config_option
 from funnel.core.error import FunnelError
 from funnel.ports import Object, Share, Storage
 from funnel.service.budget import Budget
+from funnel.storage.share import ForFile
 from funnel.together import abreast, alongside
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PARALLEL: Final = 16
+PARALLEL: Final = 32
 EVERY: Final = 0.2
 """Seconds until how far things are is shown anew."""
 
@@ -97,7 +98,7 @@ async def _move_all(storage: Storage, jobs: Jobs, how: How, screen: Screen) -> N
     async def work(numbered: tuple[int, Job]) -> None:
         number, job = numbered
         try:
-            found = await job.move(share)
+            found = await job.move(ForFile(share, job.size))
         except (FunnelError, OSError) as error:
             if len(some) == 1:
                 raise

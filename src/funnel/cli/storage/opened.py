@@ -16,6 +16,7 @@ from funnel.net.clock import now
 from funnel.plugins import Host
 from funnel.storage.patience import Onlooker
 from funnel.storage.router import Router, opened
+from funnel.storage.threads import spare_threads
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ async def _with_storage(config: Config, deed: Callable[[Router], Awaitable[T]]) 
 
 
 async def _deed(config: Config, deed: Callable[[Router], Awaitable[T]]) -> T:
+    spare_threads()
     host = Host(now=now, deployment="", reach=config.outbound.reach)
     async with opened(config.part, host) as storage:
         return await deed(storage)

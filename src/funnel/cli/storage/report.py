@@ -11,11 +11,11 @@ from funnel.core.url import redacted
 from funnel.ports import Object
 from funnel.storage.landing import FULL
 
-ENOUGH: Final = 20
+ENOUGH: Final = 40
 """
 Files that fail with none done between: it is no matter of single files then.
 
-More than are usually on their way at once, or one bad moment would do; and they fit on a screen.
+More than are usually on their way at once, or one bad moment would do.
 """
 
 
