@@ -3,11 +3,13 @@
 from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar, overload
 
 import httptools
 
 from funnel.net.blocks import BLOCK, Blocks
+
+T = TypeVar("T")
 
 Piece: TypeAlias = bytes | memoryview
 """Of a body. It is the reader's: nobody writes to it any more."""
@@ -31,6 +33,13 @@ class Headers(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return self._found[name.lower()]
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str | T) -> str | T: ...
+    def get(self, name: str, /, default: str | T | None = None) -> str | T | None:
+        return self._found.get(name.lower(), default)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._found

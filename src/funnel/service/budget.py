@@ -88,6 +88,21 @@ class Budget:
         share.held += 1
 
 
+class _Place:
+    """No generator, since each small file takes one."""
+
+    def __init__(self, share: "FairShare", budget: Budget, memory: int) -> None:
+        self._share = share
+        self._budget = budget
+        self._memory = memory
+
+    async def __aenter__(self) -> None:
+        await self._budget.take(self._share, self._memory)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._budget.give_back(self._share, self._memory)
+
+
 class FairShare:
     """Answers `ports.Share`; `held` is how many connections it has now."""
 
@@ -99,14 +114,8 @@ class FairShare:
     def moved(self, count: int) -> None:
         self._moved(count)
 
-    @asynccontextmanager
-    async def place(self, memory: int) -> AsyncGenerator[None]:
-        memory = self._budget.least(memory)
-        await self._budget.take(self, memory)
-        try:
-            yield
-        finally:
-            self._budget.give_back(self, memory)
+    def place(self, memory: int) -> "_Place":
+        return _Place(self, self._budget, self._budget.least(memory))
 
     @asynccontextmanager
     async def spare(self, most: int, memory: int) -> AsyncGenerator[int]:

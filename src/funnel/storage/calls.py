@@ -41,14 +41,14 @@ class Caller(ABC):
     """At the door of one account or bucket."""
 
     @abstractmethod
-    async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
+    async def answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         """One that the call wants."""
 
     @asynccontextmanager
     async def ask(self, call: Call) -> AsyncGenerator[Answer]:
         """An answer that the call wants. Raises as `ports.Transfer` does."""
         async with AsyncExitStack() as stack:
-            yield await self._answer(call, stack)
+            yield await self.answer(call, stack)
 
     async def headers(self, call: Call) -> Mapping[str, str]:
         """Of the answer, whose content is short."""
@@ -70,5 +70,7 @@ async def begun(
 ) -> Answer:
     """Whatever is answered, as soon as it begins to."""
     with heard(call.url, call.deed, check):
-        async with asyncio.timeout(BRIEF if call.brief else None):
+        if not call.brief:
+            return await stack.enter_async_context(asking)
+        async with asyncio.timeout(BRIEF):
             return await stack.enter_async_context(asking)

@@ -40,7 +40,7 @@ class Door(Caller):
         self._identity = identity
         self._now = now
 
-    async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
+    async def answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         """What is refused may be so by its age; then there may be something newer, once."""
         with _about(call):
             shown = await self._identity.shown()

@@ -33,7 +33,7 @@ class Door(Caller):
         self._root = root
         self._project = {"userProject": project} if project else {}
 
-    async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
+    async def answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         """A token that is refused may have been taken back; then there is a new one."""
         is_given = "://" in call.path
         token = "" if is_given else await self._credentials.token()

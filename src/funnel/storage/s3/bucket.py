@@ -52,7 +52,7 @@ class Bucket(Caller):
         self._base = base.rstrip("/")
         self.terms = terms
 
-    async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
+    async def answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         keys = await self.terms.credentials.current()
         answer = await begun(call, await self._request(call, keys), stack)
         if call.wants(answer.status):

@@ -94,7 +94,7 @@ def _of_amazon(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=64)
 def _keyed(secret: Secret, day: str, region: str, service: str) -> hmac.HMAC:
-    """To be copied: `hmac.digest` gives the interpreter lock away, which costs more than it does."""
+    """To be copied: `hmac.digest` would let a thread take the interpreter each time."""
     key = f"AWS4{secret.reveal()}".encode()
     for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")

@@ -56,8 +56,8 @@ class S3Store:
     async def stat(self, url: str) -> Object:
         bucket, address = await self._existing(url)
         call = Call(url=url, deed="looking", method="HEAD", path=address.path, headers=ASKING)
-        async with self._found(bucket, call) as response:
-            return _described(url, response)
+        async with AsyncExitStack() as stack:
+            return _described(url, await _found(bucket, call, stack))
 
     async def list_objects(self, url: str) -> AsyncIterator[Object]:
         bucket, address = await self._doors.bucket(url)
@@ -79,8 +79,9 @@ class S3Store:
             headers=ranged(start, end) or ASKING,
             brief=False,
         )
-        async with self._found(bucket, call) as response:
-            yield reading(response, _described(url, response))
+        async with AsyncExitStack() as stack:
+            answer = await _found(bucket, call, stack)
+            yield reading(answer, _described(url, answer))
 
     async def write(self, url: str, content: Content, *, overwrite: bool = True) -> Object:
         bucket, address = await self._doors.bucket(url)
@@ -115,20 +116,6 @@ class S3Store:
             raise NotFound(f"{redacted(url)} is no file")
         return bucket, address
 
-    @asynccontextmanager
-    async def _found(self, bucket: Bucket, call: Call) -> AsyncGenerator[Answer]:
-        """Objects may have been stored without the key that we have for the others."""
-        async with AsyncExitStack() as stack:
-            more = {**call.headers, **bucket.terms.reading}
-            try:
-                keyed = bucket.ask(replace(call, headers=more))
-                response = await stack.enter_async_context(keyed)
-            except Invalid:
-                if not bucket.terms.reading:
-                    raise
-                response = await stack.enter_async_context(bucket.ask(call))
-            yield response
-
     async def _clear(self, bucket: Bucket, key: str, url: str) -> None:
         """What an earlier upload of ours to this key left; not everybody may look for it."""
         try:
@@ -138,6 +125,20 @@ class S3Store:
         else:
             if count:
                 log.info("removed what %d broken uploads to %s left", count, redacted(url))
+
+
+async def _found(bucket: Bucket, call: Call, stack: AsyncExitStack) -> Answer:
+    """Objects may have been stored without the key that we have for the others."""
+    if not bucket.terms.reading:
+        return await bucket.answer(call, stack)
+    more = {**call.headers, **bucket.terms.reading}
+    try:
+        async with AsyncExitStack() as trying:
+            answer = await bucket.answer(replace(call, headers=more), trying)
+            stack.push_async_exit(trying.pop_all())
+            return answer
+    except Invalid:
+        return await bucket.answer(call, stack)
 
 
 async def _pages(bucket: Bucket, prefix: str, url: str) -> AsyncGenerator[Listing]:

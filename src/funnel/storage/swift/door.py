@@ -52,7 +52,7 @@ class Door(Caller):
         if found != etag:
             raise Unavailable(f"{redacted(url)}: {etag} was sent, and {found!r} is stored")
 
-    async def _answer(self, call: Call, stack: AsyncExitStack) -> Answer:
+    async def answer(self, call: Call, stack: AsyncExitStack) -> Answer:
         """A token that is refused may have expired or been taken back; then there is a new one."""
         found = await self._account.current(call.url)
         answer = await self._sent(call, found, stack)
