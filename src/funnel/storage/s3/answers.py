@@ -37,7 +37,10 @@ def page_of(content: bytes, name: str, url: str) -> Listing:
     names the `url`, for what is no such answer.
     """
     found = listing(content, url, "Result", name)
-    if found.said.get("EncodingType") != "url" or not _all_quoted(found):
+    # Mostly no name is other than as it is quoted, and of a million that is soon seen.
+    if found.said.get("EncodingType") != "url" or not (b"%" in content or b"+" in content):
+        return found
+    if not _all_quoted(found):
         return found
     return Listing(_plain(found.said), [_plain(one) for one in found.things])
 
