@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from typing import Final
 
 SCRIPT: Final = Path(__file__).resolve().parents[1] / "scripts" / "movers.sh"
-ABREAST: Final = "16"
+ABREAST: Final = "32"
 """What each is told of how many files to move at once, where that can be told."""
 USER: Final = ("tester", "testing")
 """As scripts/stores/s3.sh has him."""
