@@ -1,7 +1,6 @@
 """Shares of the connections and the memory, beside those of the budget."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from funnel.ports import Share
 
@@ -12,15 +11,13 @@ class Unlimited:
     def moved(self, count: int) -> None:
         """Nobody asks."""
 
-    @asynccontextmanager
-    async def place(self, memory: int) -> AsyncGenerator[None]:
+    def place(self, memory: int) -> AbstractAsyncContextManager[None]:
         del memory
-        yield
+        return nullcontext()
 
-    @asynccontextmanager
-    async def spare(self, most: int, memory: int) -> AsyncGenerator[int]:
+    def spare(self, most: int, memory: int) -> AbstractAsyncContextManager[int]:
         del memory
-        yield most
+        return nullcontext(most)
 
 
 class ForFile:
