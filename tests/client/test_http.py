@@ -126,6 +126,23 @@ async def test_no_server_at_all_is_told_with_the_way_out() -> None:
     )
 
 
+async def test_lists_that_other_servers_leave_out_of_an_attempt_are_empty() -> None:
+    task = {"id": "t", "state": "RUNNING", "logs": [{"logs": [{"stdout": "hi"}]}, {}]}
+    server = Server(
+        web.json_response(task),
+        web.json_response({"tasks": [task]}),
+        web.json_response({"id": "t", "state": "QUEUED", "logs": None}),
+    )
+    async with client(server) as opened:
+        one = await opened.get("t")
+        [listed] = [task async for task in opened.list(view=View.FULL)]
+        assert (await opened.get("t")).logs == ()
+    assert one == listed
+    first, second = one.logs
+    assert [log.stdout for log in first.logs] == ["hi"]
+    assert (first.outputs, second.logs, second.outputs) == ((), (), ())
+
+
 async def test_nulls_and_unknown_fields_of_other_servers_are_read() -> None:
     found: dict[str, object] = {
         "id": "t",

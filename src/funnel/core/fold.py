@@ -28,7 +28,7 @@ from funnel.core.state import State, advance, is_final
 from funnel.core.task import ExecutorLog, TaskId, TaskLog
 from funnel.core.value import Value
 
-EMPTY = TaskLog(logs=(), outputs=())
+EMPTY = TaskLog()
 
 
 class Progress(Value, kw_only=True):

@@ -102,11 +102,16 @@ class OutputFileLog(Value, kw_only=True):
     size_bytes: str
 
 
+def _none() -> tuple[()]:
+    """As a factory, so that it is always written: TES requires it, and other servers omit it."""
+    return ()
+
+
 class TaskLog(Value, kw_only=True):
     """What one attempt did."""
 
-    logs: tuple[ExecutorLog, ...]
-    outputs: tuple[OutputFileLog, ...]
+    logs: tuple[ExecutorLog, ...] = field(default_factory=_none)
+    outputs: tuple[OutputFileLog, ...] = field(default_factory=_none)
     metadata: Mapping[str, str] = {}
     system_logs: tuple[str, ...] = ()
     start_time: datetime | None = None
