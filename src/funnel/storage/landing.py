@@ -71,7 +71,9 @@ class Landing:
         has not the hexadecimal `checksum`, if there is one.
         """
         await self._settle()
-        await briefly(lambda: self._finish(size, hashed, checksum))
+        # Of a large one much may be left to hash, or to write where a disk is far away.
+        do = briefly if size <= BLOCK else to_the_end
+        await do(lambda: self._finish(size, hashed, checksum))
 
     async def abandon(self, error: BaseException) -> None:
         """Leave nothing."""
