@@ -42,6 +42,7 @@ async def test_a_loop_that_spares_threads_does_itself_what_is_quick(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(threads, "PAUSE", 0.2)
+    monkeypatch.setattr(threads, "PAUSES", 1)
     assert await briefly(current_thread) is not current_thread()
     spare_threads()
     assert await briefly(current_thread) is current_thread()
@@ -49,3 +50,13 @@ async def test_a_loop_that_spares_threads_does_itself_what_is_quick(
     assert await briefly(current_thread) is not current_thread()
     await asyncio.sleep(0.3)
     assert await briefly(current_thread) is current_thread()
+
+
+async def test_a_loop_does_nothing_itself_for_longer_the_longer_something_has_kept_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "PAUSE", 0.1)
+    spare_threads()
+    await briefly(lambda: sleep(0.05))
+    await asyncio.sleep(0.2)
+    assert await briefly(current_thread) is not current_thread()

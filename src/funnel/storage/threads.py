@@ -21,6 +21,8 @@ QUICK: Final = 0.005
 """Seconds that something brief may keep a loop which has nothing else to do."""
 PAUSE: Final = 1.0
 """Seconds until such a loop, which something has kept for longer, does things itself again."""
+PAUSES: Final = 20
+"""Times longer than that something at least, or a slow disk would have most of the loop's time."""
 
 
 async def to_the_end(work: Callable[[], T], stop: Callable[[], object] = lambda: None) -> T:
@@ -136,8 +138,8 @@ class _Lanes:
             return work()
         finally:
             ended = time.monotonic()
-            if ended - began > QUICK:
-                self.spared_from = ended + PAUSE
+            if (took := ended - began) > QUICK:
+                self.spared_from = ended + max(PAUSE, PAUSES * took)
 
     def add(self, job: "_Job[Any]") -> None:
         self._waiting.append((job, self._loop.time()))
