@@ -80,6 +80,17 @@ def test_an_interrupt_while_things_are_loaded_ends_it_without_a_word(
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\n")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "a").touch()
+    words = (sys.executable, "-m", "funnel", "storage", "put", "a", f"file://{tmp_path}/b")
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *words], check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0
+    assert (tmp_path / "b").exists()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_loads_and_has_help(call: Call, name: str) -> None:
     answer = call(name, "--help")
