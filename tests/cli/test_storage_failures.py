@@ -1,12 +1,18 @@
 """Of many files some fail, or a store is not there at all."""
 
+import asyncio
+import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import pytest
 from calling import Answer, Call
 from disks import fill, small_disk
+
+from funnel.cli.storage.moving import How, Job, move_all
+from funnel.ports import Object, Share, Storage
 
 ONE_AT_A_TIME = ("--parallel", "1")
 
@@ -172,3 +178,25 @@ def test_who_mistypes_a_port_is_told_soon(
     assert all(one.startswith("Error: ") for one in errors)
     assert errors[0].endswith(", the last")
     assert (answer.code, answer.out) == (1, "")
+
+
+def test_what_is_done_behind_others_is_told_to_who_interrupts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def endless(_: Share) -> Object:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def done(_: Share) -> Object:
+        return Object("file:///done", 3)
+
+    async def interrupting(_: Share) -> Object:
+        signal.raise_signal(signal.SIGTERM)
+        return await endless(_)
+
+    async def jobs(_: Storage) -> Sequence[Job]:
+        return [Job(-1, ("file:///a",), move) for move in (endless, done, interrupting)]
+
+    with pytest.raises(click.exceptions.Exit):
+        move_all(jobs, How(config=None, parallel=3, output="json", quiet=True))
+    assert capsys.readouterr().out.count("file:///done") == 2

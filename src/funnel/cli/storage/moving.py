@@ -112,9 +112,10 @@ async def _move_all(storage: Storage, jobs: Jobs, how: How, screen: Screen) -> N
         with suppress(Stopped):
             async with alongside(_shown(progress, screen, how)):
                 await abreast(work, enumerate(some), min(how.parallel, len(some)))
-        report.end()
     finally:
         screen.end()
+        report.rest()
+    report.end()
 
 
 async def _shown(progress: Progress, screen: Screen, how: How) -> None:

@@ -59,10 +59,13 @@ class Report:
         if self._why:
             raise Stopped
 
-    def end(self) -> None:
-        """Print what is done behind others that are not. Raises `FunnelError` if any failed."""
+    def rest(self) -> None:
+        """Print what is done behind others that are not."""
         for number in sorted(self._waiting):
             self._print(self._waiting.pop(number))
+
+    def end(self) -> None:
+        """Raises `FunnelError` if any failed."""
         if not self._failed:
             return
         summary = f"{self._failed} of {self._files} files failed"
