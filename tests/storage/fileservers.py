@@ -18,6 +18,7 @@ from proxy import Line, Proxy
 
 from funnel.core.error import FunnelError, Invalid, NotFound, Unavailable
 from funnel.ports import Storage, Sweeper
+from funnel.storage.content import FileContent
 from funnel.storage.patience import Patience
 from funnel.storage.remote import RemoteStorage
 from funnel.storage.unfinished import beside
@@ -127,6 +128,20 @@ class FileServerSuite(StorageSuite):
             line.become(kind)
             with pytest.raises(Unavailable, match=r"log in|let us in"):
                 await storage.store.stat(f"{base}/a")
+
+    async def test_where_nobody_lets_us_in_there_is_nothing_to_take_back(
+        self,
+        far_and_short: tuple[RemoteStorage, str],
+        line: Proxy,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        storage, base = far_and_short
+        line.become(Line.RESET)
+        content = FileContent(BytesIO(b"x"), f"{base}/a", lambda _: None)
+        with pytest.raises(Unavailable, match=r"log in|let us in"):
+            await storage.store.write(f"{base}/a", content)
+        assert line.connections == 1
+        assert "removed" not in caplog.text
 
     async def test_of_what_a_killed_program_left_only_that_which_is_old_is_swept(
         self, storage: Storage, base: str, files: Path

@@ -139,13 +139,16 @@ class FileServerStore(Generic[K, S]):
         if not 0 <= content.size <= 2 * PART:
             await self._clear(url)
         unfinished = replace(at, path=beside(at.path))
+        begun = list[Address]()
         async with self.pool.place(self._login(at)) as connection:
 
             async def remove() -> None:
-                async with _lent(connection, at) as session:
-                    await session.remove(unfinished)
+                for one in begun:
+                    async with _lent(connection, at) as session:
+                        await session.remove(one)
 
             async with taken_back(at.url, remove), _lent(connection, at) as session:
+                begun.append(unfinished)
                 size = await session.store(unfinished, content)
                 await session.rename(unfinished, at, overwrite=overwrite)
         return Object(url, size)
