@@ -125,7 +125,7 @@ def test_a_name_that_is_no_text_is_refused(call: Call, tmp_path: Path) -> None:
     Path(os.fsdecode(bytes(tmp_path / "from") + b"/\xff")).touch()
     answer = call("storage", "put", "from", f"file://{tmp_path}/to")
     assert answer.code == 1
-    assert "is not UTF-8; give it another one" in answer.err
+    assert r"the name of 'from/\udcff' is not UTF-8; give it another one" in answer.err
     listed = call("storage", "list", f"file://{tmp_path}/from").json
     assert [one["Name"] for one in listed] == ["\\udcff"]
 

@@ -78,5 +78,5 @@ def _sayable(name: str, path: Path) -> str:
     try:
         name.encode()
     except UnicodeEncodeError as error:
-        raise Invalid(f"the name of {path!r} is not UTF-8; give it another one") from error
+        raise Invalid(f"the name of {str(path)!r} is not UTF-8; give it another one") from error
     return name
