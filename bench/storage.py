@@ -7,7 +7,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -88,6 +88,9 @@ class Moving:
                 raise RuntimeError(f"{mover.name} has brought something else")
             return cost
 
+        if not local.is_dir():
+            # Writing to memory that nobody has touched yet takes a virtual machine far longer.
+            replace(self, repeats=1)._by_turns(down)
         costs = self._by_turns(down)
         shutil.rmtree(places)
         return costs
