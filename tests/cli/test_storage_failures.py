@@ -12,7 +12,9 @@ from calling import Answer, Call
 from disks import fill, small_disk
 
 from funnel.cli.storage.moving import How, Job, move_all
+from funnel.core.error import Denied
 from funnel.ports import Object, Share, Storage
+from funnel.storage.local import LocalStorage
 
 ONE_AT_A_TIME = ("--parallel", "1")
 
@@ -93,25 +95,37 @@ def test_one_alone_is_told_in_one_line(call: Call, tmp_path: Path) -> None:
         assert "there is a directory" in answer.err
 
 
-def test_forty_in_a_row_are_enough(call: Call, tmp_path: Path) -> None:
+def test_more_in_a_row_than_are_on_their_way_are_enough(call: Call, tmp_path: Path) -> None:
     names = numbered(50)
     made(tmp_path / "from", names)
     in_the_way(tmp_path / "to", names[2:])
     answer = call("storage", "put", "from", f"file://{tmp_path}/to", *ONE_AT_A_TIME)
     assert (answer.code, names_of(answer)) == (1, names[:2])
     *told, summary = answer.err.splitlines()
-    assert len(told) == 40
-    assert summary == "Error: 40 of 50 files failed (40 in a row), 8 left undone"
+    assert len(told) == 9
+    assert summary == "Error: 9 of 50 files failed (9 in a row), 39 left undone"
 
 
 def test_what_was_on_its_way_with_the_last_one_is_not_told(call: Call, tmp_path: Path) -> None:
     names = numbered(60)
     made(tmp_path / "from", names)
     in_the_way(tmp_path / "to", names)
-    answer = call("storage", "put", "from", f"file://{tmp_path}/to", "--parallel", "60")
+    answer = call("storage", "put", "from", f"file://{tmp_path}/to", "--parallel", "32")
     *told, summary = answer.err.splitlines()
     assert len(told) == 40
     assert summary == "Error: 40 of 60 files failed (40 in a row), 20 left undone"
+
+
+def test_who_is_not_let_in_stops_sooner(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def denied(*_: object, **__: object) -> Object:
+        raise Denied("not for you")
+
+    made(tmp_path / "from", numbered(30))
+    monkeypatch.setattr(LocalStorage, "put", denied)
+    answer = call("storage", "put", "from", f"file://{tmp_path}/to")
+    assert answer.err.splitlines()[-1] == "Error: 8 of 30 files failed (8 in a row), 22 left undone"
 
 
 def test_any_number_may_fail_between_others_that_do_not(call: Call, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ async def _move_all(storage: Storage, jobs: Jobs, how: How, screen: Screen) -> N
     known = all(one.size >= 0 for one in some)
     progress = Progress(len(some), sum(one.size for one in some) if known else -1)
     share = Budget(connections=how.parallel).share(progress.moved)
-    report = Report(screen, how.output, len(some))
+    report = Report(screen, how.output, len(some), how.parallel)
 
     async def work(numbered: tuple[int, Job]) -> None:
         number, job = numbered

@@ -6,17 +6,18 @@ from typing import Final
 from funnel.cli.failure import told
 from funnel.cli.screen import Screen
 from funnel.cli.storage.shown import print_one
-from funnel.core.error import Exists, FunnelError, NoSpace
+from funnel.core.error import Denied, Exists, FunnelError, NoSpace
 from funnel.core.url import redacted
 from funnel.ports import Object
 from funnel.storage.landing import FULL
 
-ENOUGH: Final = 40
+BESIDE: Final = 8
 """
-Files that fail with none done between: it is no matter of single files then.
-
-More than are usually on their way at once, or one bad moment would do.
+Files that fail with none done between, more than are on their way at once: it is no matter of
+single files then, and one bad moment is not enough.
 """
+FEW: Final = 8
+"""Files that are denied before any is done: each further try may lock their user out."""
 
 
 class Stopped(Exception):
@@ -26,10 +27,11 @@ class Stopped(Exception):
 class Report:
     """Prints the files that are done, in the order of their numbers, and each failure at once."""
 
-    def __init__(self, screen: Screen, form: str, files: int) -> None:
+    def __init__(self, screen: Screen, form: str, files: int, abreast: int) -> None:
         self._screen = screen
         self._form = form
         self._files = files
+        self._enough = abreast + BESIDE
         self._next = 0
         self._waiting: dict[int, Object | None] = {}
         self._done = 0
@@ -54,10 +56,14 @@ class Report:
         self._screen.say(f"Error: {_named(urls, told(error))}")
         if isinstance(error, NoSpace) or (isinstance(error, OSError) and error.errno in FULL):
             self._why = "there is no space"
-        elif self._in_a_row >= ENOUGH:
+        elif self._in_a_row >= self._most(error):
             self._why = f"{self._in_a_row} in a row"
         if self._why:
             raise Stopped
+
+    def _most(self, error: FunnelError | OSError) -> int:
+        """How many in a row are too many."""
+        return FEW if isinstance(error, Denied) and not self._done else self._enough
 
     def rest(self) -> None:
         """Print what is done behind others that are not."""
