@@ -146,12 +146,16 @@ async def undisturbed(job: Awaitable[object]) -> None:
 
 
 async def lingering(job: Coroutine[Any, Any, T], seconds: float) -> T:
-    """Do it; who is cancelled meanwhile gives it so long to come to its end."""
+    """Do it; who is cancelled meanwhile, once or more, gives it so long to come to its end."""
     working = asyncio.ensure_future(job)
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait({working}, timeout=seconds)
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        await undisturbed(_ended(working, seconds))
         raise
+
+
+async def _ended(working: asyncio.Task[Any], seconds: float) -> None:
+    await asyncio.wait({working}, timeout=seconds)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)

@@ -55,6 +55,26 @@ async def test_what_lingers_has_so_long_to_end(seconds: float, *, ends: bool) ->
     assert said == (["ended"] if ends else [])
 
 
+async def test_what_lingers_is_not_left_alone_by_another_cancel() -> None:
+    gate, said = asyncio.Event(), list[str]()
+
+    async def job() -> None:
+        await gate.wait()
+        said.append("ended")
+
+    waiting = asyncio.create_task(lingering(job(), 60))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        waiting.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert said == ["ended"]
+
+
 async def test_the_first_to_end_stops_the_rest() -> None:
     stopped = list[str]()
 
