@@ -176,6 +176,7 @@ async def test_ftp(ftp_server: Server, tmp_path: Path, op: str, least: int) -> N
         line=FaultyFtpLine,
         faults=FTP_FAULTS,
         by_verb=True,
+        abreast=12,
         stall=4.0,
         worth=10_000,
         hiding=frozenset(),
